@@ -1,0 +1,17 @@
+"""Linear classifiers trained as the "loss functions and optimization" lecture teaches."""
+
+from . import losses, penalties, schedules, solvers
+from ._softmax import SoftmaxClassifier
+from ._svm import LinearSVMClassifier
+from ._version import __version__
+
+
+__all__ = [
+    "LinearSVMClassifier",
+    "SoftmaxClassifier",
+    "__version__",
+    "losses",
+    "penalties",
+    "schedules",
+    "solvers",
+]

@@ -1,0 +1,512 @@
+"""What both estimators share of the scikit-learn contract: data in, parameters, fitted attributes out."""
+
+import warnings
+from numbers import Integral, Real
+
+import numpy as np
+from scipy import sparse
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_array, check_random_state
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import (
+    column_or_1d,
+    validate_data,
+)
+
+from . import schedules, solvers
+from ._calibration import RecentScores, fit_temperature, log_probabilities
+from ._compat import (
+    BaseEstimator,
+    Interval,
+    LinearClassifierMixin,
+    SparseCoefMixin,
+    StrOptions,
+    weights_of_classes,
+    fit_context,
+)
+from .penalties import ElasticNet
+from .problem import Problem, as_rows
+from .solvers.stochastic import AUTO_BATCH, Minibatch, StochasticSolver
+from .training import Limits, train
+
+RETRIES = 8  # of the automatic rate, each at an eighth of the last
+CALIBRATION_FRACTION = 0.2  # held out to fit the temperature
+# These convert to float32 without loss, at half the memory of float64.
+SMALL_TYPES = ("bool", "int8", "uint8", "int16", "uint16", "float16")
+
+
+class BaseLossClassifier(SparseCoefMixin, LinearClassifierMixin, BaseEstimator):
+    """Base of the linear classifiers; a subclass names its losses in `_loss`."""
+
+    _parameter_constraints = {
+        "alpha": [Interval(Real, 0, None, closed="left")],
+        "l1_ratio": [Interval(Real, 0, 1, closed="both")],
+        "fit_intercept": ["boolean"],
+        "solver": [StrOptions({"auto", *solvers.BY_NAME}), StochasticSolver],
+        "learning_rate": [StrOptions({"auto"}), Interval(Real, 0, None, closed="neither")],
+        "schedule": [StrOptions({"auto", *schedules.BY_NAME}), callable],
+        "batch_size": [StrOptions({"auto", "full"}), Interval(Integral, 1, None, closed="left")],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "tol": [Interval(Real, 0, None, closed="left"), None],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "early_stopping": [StrOptions({"auto"}), "boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "shuffle": ["boolean"],
+        "class_weight": [StrOptions({"balanced"}), dict, None],
+        "warm_start": ["boolean"],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+    # ------------------------------------------------------------------------------- for subclasses
+
+    def _loss(self, n_classes):
+        """Number of the loss (`kernels.losses`) for so many classes."""
+        raise NotImplementedError
+
+    def _has_temperature(self):
+        """Whether probabilities need a temperature, `temperature_`."""
+        return False
+
+    # -------------------------------------------------------------------------------------- fitting
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None):
+        """Train from scratch (with `warm_start`, from the present coefficients).
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Training rows. C-contiguous float32 or float64 arrays and CSR matrices are used in place.
+        y : array-like of shape (n_samples,)
+            Labels: numbers, booleans or strings.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Row weights >= 0; only their ratios matter. 2 is the row twice, 0 the row absent.
+        X_val : {array-like, sparse matrix} of shape (n_val, n_features), default=None
+            Validation rows, for early stopping and an SVM's probabilities. A `Pipeline` does not
+            transform them unless told so by its `transform_input`, and a search would cut them
+            into folds: route them (metadata routing) or leave them out there.
+        y_val : array-like of shape (n_val,), default=None
+            Labels of `X_val`, all of them known from `y`.
+        sample_weight_val : array-like of shape (n_val,), default=None
+            Weights of `X_val`.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If the data or a parameter cannot be used; the message says which and why.
+        """
+        before = self._known_classes() if self.warm_start else None
+        X, y, sample_weight = self._check_data(X, y, sample_weight, reset=before is None)
+        classes = np.unique(y[sample_weight > 0])
+        if len(classes) < 2:
+            raise ValueError(
+                f"{type(self).__name__} needs rows of at least 2 classes with positive weight; "
+                f"y has 1 class: {classes[0]!r}."
+            )
+        if before is not None and not np.array_equal(before, classes):
+            raise ValueError(
+                f"warm_start=True needs the classes of the earlier fit, {before!r}; y has {classes!r}. "
+                "Set warm_start=False to start anew."
+            )
+        rng = _generator(self.random_state)
+        weight = sample_weight * self._weight_of_rows(y, classes, sample_weight)
+        problem = self._problem(X, y, weight, classes)
+        start = self._model(problem) if before is not None else problem.model()
+        validation = self._check_validation(X_val, y_val, sample_weight_val, problem, classes)
+        stops_early = self.early_stopping is True or validation is not None
+        held = validation
+        if stops_early and held is None:
+            problem, held = problem.hold_out(self.validation_fraction, rng)
+            if held is None:
+                raise ValueError(
+                    "early_stopping=True found no rows to hold out: every class has a single row. "
+                    "Give X_val and y_val, or set early_stopping=False."
+                )
+        solution, temperature = None, 1.0
+        if held is None and self._has_temperature():
+            part, scored = problem.hold_out(CALIBRATION_FRACTION, rng)
+            if scored is not None:
+                solution = self._train(part, start, rng, self._calibration_passes())
+                temperature = _temperature(scored, solution.model)
+                start = solution.model
+        if solution is None or solution.interruption is None:
+            solution = self._train(problem, start, rng, self.max_iter, held if stops_early else None)
+        if held is not None and self._has_temperature():
+            temperature = _temperature(held, solution.model)
+        self._publish(solution, problem, classes, n_steps=self.t_ if before is not None else 0)
+        self._set_temperature(temperature)
+        self.__dict__.pop("_stream", None)
+        self._finish(solution)
+        return self
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y, classes=None, sample_weight=None):
+        """One pass over these rows, going on from the present coefficients.
+
+        The optimizer's memory, its count of steps and the features' moments are kept from call to
+        call. Weights are divided by the mean weight of all rows seen so far.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The next rows.
+        y : array-like of shape (n_samples,)
+            Their labels.
+        classes : array-like of shape (n_classes,), default=None
+            All labels that will ever come: needed in the first call, optional later.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Row weights >= 0.
+
+        Returns
+        -------
+        self : object
+            The estimator.
+        """
+        self._check_stream_parameters()
+        known = self._known_classes()
+        classes = self._stream_classes(classes, known)
+        X, y, sample_weight = self._check_data(X, y, sample_weight, reset=known is None)
+        unknown = np.setdiff1d(y, classes)
+        if unknown.size:
+            raise ValueError(
+                f"y has labels that are not among the classes: {unknown!r}; the classes are {classes!r}. "
+                "The first call to partial_fit must name all labels that will ever come."
+            )
+        stream = getattr(self, "_stream", None) or Stream(_generator(self.random_state))
+        weight = sample_weight * self._weight_of_rows(y, classes, sample_weight)
+        stream.see_weights(weight)
+        problem = self._problem(X, y, weight, classes, mean_weight=stream.mean_weight)
+        start = self._model(problem) if known is not None else problem.model()
+        if self._has_temperature():
+            stream.see_scores(problem, start)
+        if self.schedule == "auto" and self.learning_rate == "auto":
+            factor = schedules.fading(stream.n_rows)
+        else:
+            factor = schedules.resolve(self.schedule, None, automatic_rate=False)(stream.n_calls)
+        solution = train(
+            self._minibatch(),
+            problem,
+            start,
+            Limits(1, None, 1),
+            lambda _: factor,
+            stream.rng,
+            previous=stream.state,
+            verbose=self.verbose,
+            name=type(self).__name__,
+        )
+        stream.see_pass(solution)
+        self._publish(solution, problem, classes, n_steps=getattr(self, "t_", 0))
+        self._set_temperature(stream.temperature)
+        self._stream = stream
+        self._finish(solution, in_stream=True)
+        return self
+
+    def _finish(self, solution, *, in_stream=False):
+        """After the attributes are set: warn of what went wrong, let Ctrl-C go on up."""
+        if solution.interruption is not None:
+            raise solution.interruption
+        if solution.status == "diverged":
+            warnings.warn(
+                f"{type(self).__name__} diverged after {solution.n_iter} passes at learning_rate "
+                f"{self.learning_rate_:.3g}: the steps are too large for the features' scale. The best "
+                "weights so far are kept. Lower learning_rate or set it to 'auto', or scale the features "
+                "(sklearn.preprocessing.StandardScaler, MaxAbsScaler).",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
+        elif solution.status == "max_iter" and self.tol is not None and not in_stream:
+            warnings.warn(
+                f"{type(self).__name__} was still improving by more than tol={self.tol:g} when it reached "
+                f"max_iter={self.max_iter} passes. Raise max_iter or learning_rate, or scale the features.",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
+
+    # ------------------------------------------------------------------------------------- checking
+
+    def _known_classes(self):
+        """The classes of an earlier fit, or None."""
+        return getattr(self, "classes_", None)
+
+    def _check_data(self, X, y, sample_weight, *, reset):
+        """Rows ready for the kernels, labels, float64 weights."""
+        shape = np.shape(y) if isinstance(y, list | tuple) else getattr(y, "shape", ())
+        if len(shape) == 2 and shape[1] > 1:
+            raise ValueError(
+                f"y should be a 1d array of labels, got an array of shape {shape} instead. If it is "
+                "one-hot, pass y.argmax(axis=1); multilabel targets are not supported."
+            )
+        X, y = validate_data(
+            self, X, y, accept_sparse="csr", dtype=_dtype_for(X), order="C", reset=reset
+        )
+        check_classification_targets(y)
+        return _canonical(X), y, _check_weight(sample_weight, X, "sample_weight")
+
+    def _check_validation(self, X_val, y_val, sample_weight_val, problem, classes):
+        """The problem of the validation rows, or None."""
+        if (X_val is None) != (y_val is None):
+            raise ValueError("X_val and y_val go together: one of them is missing.")
+        if X_val is None:
+            if sample_weight_val is not None:
+                raise ValueError("sample_weight_val was given without X_val and y_val.")
+            return None
+        if self.early_stopping is False:
+            raise ValueError(
+                "X_val was given, but early_stopping=False ignores it. Set early_stopping to 'auto' or "
+                "True, or leave X_val out."
+            )
+        X_val = validate_data(
+            self, X_val, accept_sparse="csr", dtype=problem.dtype, order="C", reset=False
+        )
+        if sparse.issparse(X_val) != problem.is_sparse:
+            X_val = sparse.csr_array(X_val) if problem.is_sparse else X_val.toarray()
+        y_val = column_or_1d(y_val)
+        if len(y_val) != X_val.shape[0]:
+            raise ValueError(f"X_val has {X_val.shape[0]} rows, but y_val has {len(y_val)} labels.")
+        unknown = np.setdiff1d(y_val, classes)
+        if unknown.size:
+            raise ValueError(f"y_val has labels that y does not have: {unknown!r}.")
+        weight = _check_weight(sample_weight_val, X_val, "sample_weight_val")
+        return self._problem(_canonical(X_val), y_val, weight, classes)
+
+    def _check_stream_parameters(self):
+        """Refuse in partial_fit what needs all rows at once."""
+        if self.class_weight == "balanced":
+            raise ValueError(
+                "class_weight='balanced' needs all rows at once, so partial_fit cannot use it. Compute "
+                "the weights with sklearn.utils.class_weight.compute_class_weight and give them as a dict."
+            )
+        if self.schedule == "cosine" or getattr(self.schedule, "period", self) is None:
+            raise ValueError(
+                "schedule='cosine' needs to know where training ends, which partial_fit does not. Use "
+                "'constant', 'exponential', or a callable of the number of calls."
+            )
+        if self.early_stopping is True:
+            raise ValueError("early_stopping=True needs all rows at once, so partial_fit cannot use it.")
+
+    def _stream_classes(self, classes, known):
+        """The classes of a stream, from its first call."""
+        if classes is None and known is None:
+            raise ValueError("classes must be passed on the first call to partial_fit.")
+        if classes is None:
+            return known
+        classes = np.unique(column_or_1d(classes))
+        if known is not None and not np.array_equal(known, classes):
+            raise ValueError(
+                f"`classes={classes!r}` is not the same as on the last call to partial_fit, was: {known!r}."
+            )
+        if len(classes) < 2:
+            raise ValueError(f"classes must name at least 2 classes. Got {classes!r} instead.")
+        return classes
+
+    # ------------------------------------------------------------------- parameters as solvers want
+
+    def _weight_of_rows(self, y, classes, sample_weight):
+        """Each row's class weight."""
+        if self.class_weight is None:
+            return 1.0
+        number = np.searchsorted(classes, y).clip(0, len(classes) - 1)
+        matches = classes[number] == y
+        counts = np.bincount(number, sample_weight * matches, minlength=len(classes))
+        weights = weights_of_classes(self.class_weight, classes, counts)
+        return np.where(matches, weights[number], 0.0)
+
+    def _problem(self, X, y, weight, classes, mean_weight=None):
+        """The optimization problem of the rows of positive weight."""
+        index = np.flatnonzero(weight > 0)
+        if mean_weight is None:
+            if not index.size:
+                raise ValueError("sample_weight times class_weight is zero for all rows.")
+            mean_weight = weight[index].mean()
+        dtype = X.dtype
+        target = np.searchsorted(classes, y).astype(np.int32)
+        return Problem(
+            rows=as_rows(X),
+            index=index.astype(np.int32 if len(weight) <= np.iinfo(np.int32).max else np.int64),
+            target=target,
+            weight=(weight / mean_weight).astype(dtype),
+            loss=self._loss(len(classes)),
+            penalty=ElasticNet(float(self.alpha), float(self.l1_ratio)),
+            n_outputs=len(classes) if len(classes) > 2 else 1,
+            fit_intercept=bool(self.fit_intercept),
+        )
+
+    def _model(self, problem):
+        """The present coefficients as a start."""
+        coef = self.coef_.toarray() if sparse.issparse(self.coef_) else self.coef_
+        return problem.model(coef, self.intercept_ if self.fit_intercept else None)
+
+    def _minibatch(self):
+        batch_size = {"auto": AUTO_BATCH, "full": None}.get(self.batch_size, self.batch_size)
+        rate = None if self.learning_rate == "auto" else float(self.learning_rate)
+        return Minibatch(solvers.resolve(self.solver), rate, batch_size, bool(self.shuffle))
+
+    def _calibration_passes(self):
+        """Passes of the fit that only serves the temperature: its scores need not be the last word."""
+        return min(self.max_iter, max(10, self.max_iter // 4))
+
+    def _train(self, problem, start, rng, max_iter, holdout=None):
+        """Train; where the automatic rate diverges, which it should not, again at an eighth of it."""
+        automatic = self.learning_rate == "auto"
+        solver = self._minibatch()
+        for _ in range(RETRIES if automatic else 1):
+            solution = train(
+                solver,
+                problem,
+                start,
+                Limits(max_iter, self.tol, self.n_iter_no_change),
+                schedules.resolve(self.schedule, max_iter, automatic_rate=automatic),
+                rng,
+                holdout=holdout,
+                verbose=self.verbose,
+                name=type(self).__name__,
+            )
+            if solution.status != "diverged":
+                break
+            solver.caution /= 8
+        return solution
+
+    # ------------------------------------------------------------------------------------- results
+
+    def _set_temperature(self, temperature):
+        """Set `temperature_` where there is one."""
+        if self._has_temperature():
+            self.temperature_ = temperature
+
+    def _publish(self, solution, problem, classes, *, n_steps):
+        """Set the fitted attributes."""
+        self.classes_ = classes
+        self.coef_ = problem.coef_of(solution.model)
+        self.intercept_ = solution.model.intercept
+        self.n_iter_ = solution.n_iter
+        self.t_ = n_steps + solution.n_steps
+        self.loss_curve_ = solution.loss_curve
+        self.best_iter_ = solution.best_iter
+        self.learning_rate_ = solution.learning_rate
+        self.solver_ = "momentum" if self.solver == "auto" else self.solver
+        self.converged_ = solution.status == "converged"
+        for name in ("validation_loss_curve_", "validation_scores_"):
+            self.__dict__.pop(name, None)
+        if solution.validation:
+            self.validation_loss_curve_ = [there.loss for there in solution.validation]
+            self.validation_scores_ = [there.accuracy for there in solution.validation]
+
+    # ----------------------------------------------------------------------------------- prediction
+
+    def predict_log_proba(self, X):
+        """Logarithms of `predict_proba`, computed without underflow.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+            In the order of `classes_`.
+        """
+        scores = self.decision_function(X)
+        return log_probabilities(scores / scores.dtype.type(getattr(self, "temperature_", 1.0)))
+
+    def predict_proba(self, X):
+        """Probability of each class.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+            In the order of `classes_`; rows sum to 1.
+        """
+        return np.exp(self.predict_log_proba(X))
+
+
+class Stream:
+    """What `partial_fit` remembers from call to call."""
+
+    def __init__(self, rng):
+        self.rng = rng
+        self.state = None  # the solver's
+        self.n_calls = 0
+        self.n_rows = 0
+        self.weight_sum = 0.0
+        self.recent = RecentScores()
+        self.temperature = 1.0
+
+    def see_weights(self, weight):
+        """Take a chunk's weights into the running mean."""
+        self.n_rows += np.count_nonzero(weight)
+        self.weight_sum += weight.sum()
+
+    @property
+    def mean_weight(self):
+        return self.weight_sum / max(self.n_rows, 1) or 1.0
+
+    def see_scores(self, problem, model):
+        """Score a chunk before it trains: honest scores for the temperature."""
+        if model.coef.any():
+            held = problem.scores(model), problem.target[problem.index], problem.weight[problem.index]
+            self.temperature = self.recent.add(*held) or self.temperature
+
+    def see_pass(self, solution):
+        """Keep the solver's memory, unless it went bad."""
+        self.n_calls += 1
+        self.state = None if solution.status == "diverged" else solution.state
+
+
+def _generator(random_state):
+    return np.random.default_rng(check_random_state(random_state).randint(2**31 - 1, size=4))
+
+
+def _temperature(problem, model):
+    """Temperature for a model, from rows that it was not trained on."""
+    index = problem.index
+    return fit_temperature(problem.scores(model), problem.target[index], problem.weight[index])
+
+
+def _dtype_for(X):
+    """float32 for small integers, else what `check_array` makes of float32 and float64."""
+    types = list(getattr(X, "dtypes", [])) if hasattr(X, "dtypes") else [getattr(X, "dtype", None)]
+    if types and all(str(kind).lower() in SMALL_TYPES for kind in types):
+        return np.float32
+    return [np.float64, np.float32]
+
+
+def _canonical(X):
+    """CSR without duplicate entries; the user's own matrix is left as it is."""
+    if sparse.issparse(X) and not X.has_canonical_format:
+        X = X.copy()
+        X.sum_duplicates()
+    return X
+
+
+def _check_weight(weight, X, name):
+    """Row weights as float64; the same rules wherever weights are taken."""
+    n_rows = X.shape[0]
+    if weight is None:
+        return np.ones(n_rows)
+    if isinstance(weight, Real):
+        weight = np.full(n_rows, weight)
+    weight = check_array(weight, ensure_2d=False, dtype=np.float64, input_name=name)
+    if weight.shape != (n_rows,):
+        raise ValueError(f"{name}.shape == {weight.shape}, expected {(n_rows,)}!")
+    if (weight < 0).any():
+        raise ValueError(f"Negative values in data passed to `{name}`: the smallest is {weight.min():g}.")
+    if not weight.any():
+        raise ValueError(f"{name} is zero for all rows: at least one must be positive.")
+    return weight

@@ -1,0 +1,85 @@
+"""The temperature that turns an SVM's scores into probabilities (Guo et al. 2017)."""
+
+import numpy as np
+from scipy.optimize import minimize_scalar
+from scipy.special import log_expit, log_softmax
+
+# Limits of log(1 / T): probabilities between uniform and certain for any sensible scores.
+BOUND = 10.0
+
+
+def log_probabilities(scores):
+    """Log probabilities, shape (n_samples, n_classes), of scores (n_samples,) or (n_samples, n_classes).
+
+    Finite scores give finite results however large they are; infinite ones count as the largest
+    finite number.
+    """
+    limit = np.finfo(scores.dtype).max / 4
+    scores = np.clip(scores, -limit, limit)
+    if scores.ndim == 1:
+        return np.column_stack([log_expit(-scores), log_expit(scores)])
+    return log_softmax(scores, axis=1)
+
+
+def fit_temperature(scores, target, weight):
+    """Temperature T > 0 that minimizes the weighted log loss of softmax(scores / T).
+
+    Two classes with one score are the scores 0 and s: the logistic function of s / T.
+
+    Parameters
+    ----------
+    scores : ndarray of shape (n_samples,) or (n_samples, n_classes)
+        Scores of rows that the scoring model was not trained on.
+    target : ndarray of int, shape (n_samples,)
+        Class numbers.
+    weight : ndarray of shape (n_samples,)
+        Row weights.
+    """
+    scores = np.asarray(scores, dtype=np.float64)
+    if scores.ndim == 1:
+        scores = np.column_stack([np.zeros_like(scores), scores])
+    weight = np.asarray(weight, dtype=np.float64)
+    # From the distances to the true score, the log loss of a row is their logsumexp.
+    distance = scores - scores[np.arange(len(scores)), target][:, None]
+    top = distance.max(axis=1)
+    below = distance - top[:, None]
+    mean_distance = distance.mean(axis=1)
+    smoothing = 0.0
+    if (np.sort(distance, axis=1)[:, -2] < 0).all():
+        # All rows are right, so the loss falls with T for ever: smooth the labels as Platt (2000) does.
+        smoothing = 1 / (2 + weight.sum() ** 2 / (weight @ weight))
+
+    def log_loss(beta):
+        loss = beta * top + np.log(np.exp(beta * below).sum(axis=1))
+        return weight @ (loss - smoothing * beta * mean_distance)
+
+    result = minimize_scalar(
+        lambda log_beta: log_loss(np.exp(log_beta)),
+        bounds=(-BOUND, BOUND),
+        method="bounded",
+        options={"xatol": 1e-6},
+    )
+    return float(np.exp(-result.x))
+
+
+class RecentScores:
+    """Scores that rows of a stream got before the model was trained on them; the last few are kept."""
+
+    KEPT = 1024
+    REFIT_AFTER = 128  # new rows
+
+    def __init__(self):
+        self.parts = None
+        self.n_new = 0
+
+    def add(self, scores, target, weight):
+        """Take a chunk's scores; return a new temperature, or None while it need not change."""
+        new = scores, target, weight
+        if self.parts is not None:
+            new = tuple(map(np.concatenate, zip(self.parts, new, strict=True)))
+        self.parts = tuple(part[-self.KEPT :] for part in new)
+        self.n_new += len(scores)
+        if self.n_new < self.REFIT_AFTER <= len(self.parts[0]):
+            return None
+        self.n_new = 0
+        return fit_temperature(*self.parts)

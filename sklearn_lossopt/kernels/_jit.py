@@ -1,0 +1,64 @@
+"""How kernels are compiled: one decorator for entry points, one for their helpers.
+
+Numba stamps a cached function with that function's own source file only, so a cached kernel would
+go on returning old results after a helper in another file changed. `kernel` therefore adds a hash
+of every file of this folder to the cache key.
+"""
+
+import hashlib
+from pathlib import Path
+
+import numba
+from numba import config
+from numba.core.caching import FunctionCache
+
+# Without "nnan" and "ninf": they would let the compiler drop the checks for NaN and infinity.
+FAST_MATH = {"reassoc", "contract", "arcp", "nsz"}
+OPTIONS = {"nogil": True, "fastmath": FAST_MATH, "error_model": "numpy"}
+
+
+def hash_of_sources(folder):
+    """Hash of the text of all Python files of a folder; None where they cannot be read."""
+    digest = hashlib.sha256()
+    try:
+        for file in sorted(Path(folder).glob("*.py")):
+            digest.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
+    except OSError:
+        return None
+    return digest.hexdigest()
+
+
+SOURCES = hash_of_sources(Path(__file__).parent)
+
+
+class KernelCache(FunctionCache):
+    """Numba's on-disk cache, with the hash of all kernel sources in the key."""
+
+    def _index_key(self, *args):
+        return (*super()._index_key(*args), SOURCES)
+
+
+# A release of Numba that builds its key elsewhere would silently bypass `KernelCache`: then
+# compiling anew in each process is slow but right.
+CAN_CACHE = SOURCES is not None and hasattr(FunctionCache, "_index_key")
+
+kernels = []  # every entry point, for the tests of the cache
+
+
+def kernel(function):
+    """Compile an entry point: called from Python, cached on disk where a place is writable."""
+    compiled = numba.njit(**OPTIONS)(function)
+    if config.DISABLE_JIT:
+        return compiled
+    if CAN_CACHE:
+        try:
+            compiled._cache = KernelCache(compiled.py_func)
+        except (RuntimeError, OSError):  # nowhere to write
+            pass
+    kernels.append(compiled)
+    return compiled
+
+
+def helper(function):
+    """Compile a function that only kernels call: it is cached as a part of its callers."""
+    return numba.njit(**OPTIONS)(function)

@@ -1,0 +1,39 @@
+"""The terms of the objective and the accuracy: one pass over rows, float64 sums."""
+
+import numpy as np
+
+from ._jit import kernel
+from .losses import differentiate, is_right
+from .rows import ROWS_PER_BLOCK, scores
+
+
+@kernel
+def evaluate(rows, index, target, weight, loss, coef, intercept, with_accuracy):
+    """Weighted sums of loss and right answers, sum of weights, of |coef| and of coef ** 2."""
+    total = 0.0
+    right = 0.0
+    mass = 0.0
+    block = np.empty((ROWS_PER_BLOCK, intercept.size), coef.dtype)
+    for start in range(0, index.size, ROWS_PER_BLOCK):
+        part = index[start : start + ROWS_PER_BLOCK]
+        scores(rows, part, coef, intercept, block)
+        for i in range(part.size):
+            row = part[i]
+            w = float(weight[row])
+            mass += w
+            if with_accuracy and is_right(block[i], target[row]):
+                right += w
+            total += w * differentiate(loss, block[i], target[row])
+    absolute = 0.0
+    square = 0.0
+    for line in coef:
+        for w in line:
+            absolute += abs(float(w))
+            square += float(w) * float(w)
+    return total, right, mass, absolute, square
+
+
+@kernel
+def score_rows(rows, index, coef, intercept, out):
+    """out[i] = scores of row index[i]."""
+    scores(rows, index, coef, intercept, out)

@@ -1,0 +1,241 @@
+"""The optimization problem: rows, the ones in use, targets, weights, loss, penalty.
+
+Solvers see this and never an estimator; subsets (folds, held-out rows) are index arrays, not copies.
+"""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+from scipy import sparse
+
+from .kernels.evaluate import evaluate, score_rows
+from .kernels.losses import loss_at_zero
+from .kernels.moments import sum_moments
+from .kernels.rows import CSRRows, DenseRows, read_only
+from .penalties import ElasticNet
+
+
+class Model(NamedTuple):
+    """Coefficients and intercepts in the layout of the kernels.
+
+    coef : (n_outputs, n_features) with dense rows, (n_features, n_outputs) with CSR rows.
+    intercept : (n_outputs,).
+    """
+
+    coef: np.ndarray
+    intercept: np.ndarray
+
+    def is_finite(self):
+        """Whether there is no NaN or infinity in it."""
+        return bool(np.isfinite(self.coef).all() and np.isfinite(self.intercept).all())
+
+    def copy(self):
+        """A copy that shares no memory."""
+        return Model(self.coef.copy(), self.intercept.copy())
+
+
+class Evaluation(NamedTuple):
+    """A model's weighted mean loss, with the penalty (`objective`) and without, and its accuracy."""
+
+    objective: float
+    loss: float
+    accuracy: float
+
+
+def as_rows(X):
+    """Wrap validated X (C-contiguous or canonical CSR, float32 or float64) for the kernels."""
+    if not sparse.issparse(X):
+        return DenseRows(read_only(X))
+    fits = max(X.nnz, X.shape[1], X.shape[0]) <= np.iinfo(np.int32).max
+    index_type = np.int32 if fits else np.int64
+    return CSRRows(
+        read_only(X.data),
+        read_only(X.indices.astype(index_type, copy=False)),
+        read_only(X.indptr.astype(index_type, copy=False)),
+        X.shape[1],
+    )
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Minimize the weighted mean loss plus penalty over coefficients and intercepts.
+
+    Attributes
+    ----------
+    rows : DenseRows or CSRRows
+        All rows of X.
+    index : ndarray of int32 or int64
+        The rows in use; others are as if absent.
+    target : ndarray of int32, shape (n_rows,)
+        Class numbers.
+    weight : ndarray of shape (n_rows,), dtype of X
+        Row weights with mean 1 over `index`.
+    loss : int
+        Number of the loss, from `kernels.losses`.
+    penalty : ElasticNet
+        The penalty of the coefficients.
+    n_outputs : int
+        Scores a row: the number of classes, or 1 for two.
+    fit_intercept : bool
+        Whether there are intercepts, which are never penalized.
+    """
+
+    rows: DenseRows | CSRRows
+    index: np.ndarray
+    target: np.ndarray
+    weight: np.ndarray
+    loss: int
+    penalty: ElasticNet
+    n_outputs: int
+    fit_intercept: bool
+
+    @property
+    def is_sparse(self):
+        return isinstance(self.rows, CSRRows)
+
+    @property
+    def dtype(self):
+        return self.weight.dtype
+
+    @property
+    def n_features(self):
+        return self.rows.n_features if self.is_sparse else self.rows.values.shape[1]
+
+    def model(self, coef=None, intercept=None):
+        """A model from scikit-learn's layout, or all zeros."""
+        if coef is None:
+            coef = np.zeros((self.n_outputs, self.n_features), self.dtype)
+        if intercept is None:
+            intercept = np.zeros(self.n_outputs, self.dtype)
+        coef = coef.T if self.is_sparse else coef
+        return Model(
+            np.array(coef, dtype=self.dtype, order="C"), np.array(intercept, dtype=self.dtype)
+        )
+
+    def coef_of(self, model):
+        """A model's coefficients in scikit-learn's layout, (n_outputs, n_features), C order."""
+        return np.ascontiguousarray(model.coef.T) if self.is_sparse else model.coef
+
+    def evaluate(self, model, *, with_accuracy=False):
+        """Objective, data loss and (on demand, else 0) accuracy of a model on the rows in use."""
+        loss, right, mass, absolute, square = evaluate(
+            self.rows, self.index, self.target, self.weight, self.loss, *model, with_accuracy
+        )
+        loss /= mass
+        penalty = self.penalty.l1 * absolute + self.penalty.l2 / 2 * square
+        return Evaluation(loss + penalty, loss, right / mass)
+
+    def scores(self, model):
+        """Scores of the rows in use: (n, n_outputs), or (n,) with one output."""
+        out = np.empty((len(self.index), self.n_outputs), self.dtype)
+        score_rows(self.rows, self.index, *model, out)
+        return out[:, 0] if self.n_outputs == 1 else out
+
+    @cached_property
+    def objective_at_zero(self):
+        """F0, the objective where all coefficients and intercepts are 0."""
+        return loss_at_zero(self.loss, self.n_outputs)
+
+    @cached_property
+    def moments(self):
+        """Weighted moments of the features over the rows in use."""
+        return Moments.of(self.rows, self.index, self.weight)
+
+    def subset(self, index):
+        """The same problem on fewer rows, which it shares."""
+        total = self.weight[index].sum(dtype=np.float64)
+        return replace(
+            self, index=index, weight=self.weight * self.dtype.type(len(index) / total)
+        )
+
+    def hold_out(self, fraction, rng):
+        """Split into (problem to train on, problem of held-out rows), stratified by class.
+
+        A class with a single row is never held out, any other by at least a row. Where there is
+        nothing to hold out the second part is None.
+        """
+        shuffled = rng.permutation(self.index)
+        held = []
+        for k in np.unique(self.target[shuffled]):
+            rows = shuffled[self.target[shuffled] == k]
+            wanted = max(1, round(fraction * len(rows)))
+            held.append(rows[: min(wanted, len(rows) - 1)])
+        held = np.sort(np.concatenate(held))
+        if not held.size:
+            return self, None
+        rest = np.setdiff1d(self.index, held, assume_unique=True)
+        return self.subset(rest), self.subset(held)
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Weighted moments of each feature, mergeable over chunks of a stream; all float64.
+
+    Attributes
+    ----------
+    n_rows : int
+        Rows seen.
+    mass : float
+        Sum of weights.
+    mean, low, high : ndarray of shape (n_features,)
+        Mean and range. Of CSR rows the range includes 0.
+    scatter : ndarray of shape (n_features,)
+        Sum of w (x - mean)^2.
+    count : ndarray of int64, shape (n_features,)
+        Rows that store the feature: all of dense ones.
+    """
+
+    n_rows: int
+    mass: float
+    mean: np.ndarray
+    scatter: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    count: np.ndarray
+
+    @classmethod
+    def of(cls, rows, index, weight):
+        """Moments of some rows."""
+        if isinstance(rows, CSRRows):
+            origin = np.zeros(rows.n_features)
+        else:
+            # Sums of distances to a row, not to 0, keep the digits where means are large.
+            origin = rows.values[index[0]].astype(np.float64)
+        mass, sums, squares, low, high, count = sum_moments(rows, index, weight, origin)
+        if isinstance(rows, DenseRows):
+            count[:] = len(index)
+        return cls(
+            len(index),
+            mass,
+            origin + sums / mass,
+            np.maximum(squares - sums * sums / mass, 0),
+            origin + low,
+            origin + high,
+            count,
+        )
+
+    def merge(self, other):
+        """Moments of both sets of rows together (Chan, Golub and LeVeque 1983)."""
+        mass = self.mass + other.mass
+        distance = other.mean - self.mean
+        return Moments(
+            self.n_rows + other.n_rows,
+            mass,
+            self.mean + distance * (other.mass / mass),
+            self.scatter + other.scatter + distance**2 * (self.mass * other.mass / mass),
+            np.minimum(self.low, other.low),
+            np.maximum(self.high, other.high),
+            self.count + other.count,
+        )
+
+    @property
+    def largest_deviation(self):
+        """Largest |x - mean| of each feature."""
+        return np.maximum(self.high - self.mean, self.mean - self.low)
+
+    @property
+    def largest_value(self):
+        """Largest |x| of each feature."""
+        return np.maximum(np.abs(self.high), np.abs(self.low))
