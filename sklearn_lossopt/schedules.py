@@ -64,7 +64,7 @@ class Annealed:
     """What `schedule="auto"` does with the automatic rate: cosine, hurried where nothing improves.
 
     While the rate is high the objective stalls at the height of the gradient's noise, not at the
-    optimum. So a stall does not end training: it quarters the rate, until it is small.
+    optimum. So a stall does not end training: it halves the rate, until it is small.
     """
 
     SMALLEST = 1e-3
@@ -78,7 +78,7 @@ class Annealed:
 
     def hurry(self, epoch):
         """Lower the rate from the next pass on; False if it is as small as can be useful."""
-        factor = self(epoch + 1) / 4
+        factor = self(epoch + 1) / 2
         if factor < self.SMALLEST:
             return False
         self.skipped = math.acos(2 * factor - 1) / math.pi * self.max_iter - (epoch + 1)

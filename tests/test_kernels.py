@@ -1,0 +1,224 @@
+"""Kernels against their NumPy twins: storage primitives, objective, moments, whole passes."""
+
+import numpy as np
+import pytest
+from naive import KERNEL_LOSSES, NaiveOptimizer, minibatch_pass, objective, scores_of
+from scipy import sparse
+
+from sklearn_lossopt.kernels.rows import add_gradient, gather, new_block, scores
+from sklearn_lossopt.penalties import ElasticNet
+from sklearn_lossopt.problem import Model, Moments, Problem, as_rows
+from sklearn_lossopt.solvers import SGD, Adam, Momentum, Nesterov
+from sklearn_lossopt.solvers.stochastic import Minibatch, _chance_of_touch
+
+SOLVERS = {"sgd": SGD(), "momentum": Momentum(), "nesterov": Nesterov(), "adam": Adam(epsilon=1e-6)}
+
+
+def problem_of(X, y, loss="softmax", *, penalty=None, dtype=np.float64, fit_intercept=True, weight=None):
+    number, _, n_classes = KERNEL_LOSSES[loss]
+    n_rows = X.shape[0]
+    X = X.astype(dtype)
+    return Problem(
+        rows=as_rows(X),
+        index=np.arange(n_rows, dtype=np.int32),
+        target=(y % n_classes).astype(np.int32),
+        weight=np.ones(n_rows, dtype) if weight is None else weight.astype(dtype),
+        loss=number,
+        penalty=penalty or ElasticNet(0.0),
+        n_outputs=1 if n_classes == 2 else n_classes,
+        fit_intercept=fit_intercept,
+    )
+
+
+@pytest.mark.parametrize("n_outputs", [1, 2, 3, 4, 5, 6, 7, 9])
+@pytest.mark.parametrize("n_rows", [1, 3, 4, 8, 31])
+@pytest.mark.parametrize("storage", ["dense", "csr"])
+def test_scores_and_gradient(n_outputs, n_rows, storage):
+    rng = np.random.default_rng(n_outputs)
+    X = rng.normal(size=(40, 11)) * (rng.random((40, 11)) < 0.6)
+    index = rng.permutation(40)[:n_rows].astype(np.int32)
+    coef, intercept = rng.normal(size=(n_outputs, 11)), rng.normal(size=n_outputs)
+    rows = as_rows(X if storage == "dense" else sparse.csr_array(X))
+    layout = coef if storage == "dense" else np.ascontiguousarray(coef.T)
+
+    out = np.empty((n_rows, n_outputs))
+    scores(rows, index, layout, intercept, out)
+    assert out == pytest.approx(X[index] @ coef.T + intercept)
+
+    slopes = rng.normal(size=(n_rows, n_outputs))
+    gradient = np.zeros_like(layout)
+    touched = np.zeros(11, np.int64), np.zeros(11, np.bool_)
+    n_touched = add_gradient(rows, index, slopes, gradient, touched, 0)
+    expected = slopes.T @ X[index]
+    assert gradient == pytest.approx(expected if storage == "dense" else expected.T)
+    if storage == "csr":
+        assert set(touched[0][:n_touched]) == set(np.flatnonzero((X[index] != 0).any(axis=0)))
+
+
+def test_gather_subtracts_the_shift_before_rounding():
+    X = (1e7 + np.arange(12).reshape(4, 3)).astype(np.float32)
+    rows = as_rows(X)
+    index = np.array([2, 0], np.int32)
+    shift = X.mean(axis=0)
+    near, at = gather(rows, index, shift, new_block(rows, index))
+    assert near.values[at] == pytest.approx(X[index] - shift)
+
+
+@pytest.mark.parametrize("loss", KERNEL_LOSSES)
+@pytest.mark.parametrize("storage", ["dense", "csr"])
+def test_evaluate(loss, storage, clouds):
+    X, y, csr = clouds
+    rng = np.random.default_rng(3)
+    weight = rng.random(len(y)) + 0.1
+    penalty = ElasticNet(0.3, 0.4)
+    problem = problem_of(X if storage == "dense" else csr, y, loss, penalty=penalty, weight=weight)
+    coef = rng.normal(size=(problem.n_outputs, X.shape[1])) / 100
+    intercept = rng.normal(size=problem.n_outputs)
+    model = problem.model(coef, intercept)
+    found = problem.evaluate(model, with_accuracy=True)
+    truth = objective(KERNEL_LOSSES[loss][1], X, problem.target, coef, intercept, penalty, weight)
+    assert found.objective == pytest.approx(truth, rel=1e-12)
+    assert found.loss == pytest.approx(truth - penalty.value(coef), rel=1e-10)
+    s = scores_of(X, coef, intercept)
+    right = (s > 0) == problem.target if s.ndim == 1 else s.argmax(axis=1) == problem.target
+    assert found.accuracy == pytest.approx(np.average(right, weights=weight))
+    assert problem.scores(model) == pytest.approx(s)
+    part = problem.subset(np.arange(0, 100, 3, dtype=np.int32))
+    assert part.weight[part.index].mean() == pytest.approx(1)
+    some = objective(
+        KERNEL_LOSSES[loss][1], X[part.index], problem.target[part.index], coef, intercept, penalty, weight[part.index]
+    )
+    assert part.evaluate(model).objective == pytest.approx(some, rel=1e-12)
+
+
+@pytest.mark.parametrize("storage", ["dense", "csr"])
+def test_moments_and_their_merging(storage):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(50, 6)) * (rng.random((50, 6)) < 0.5) + (1e6 if storage == "dense" else 0)
+    X[:, 3] = X[0, 3] if storage == "dense" else 0
+    weight = rng.random(50)
+    rows = as_rows(X if storage == "dense" else sparse.csr_array(X))
+    whole = Moments.of(rows, np.arange(50, dtype=np.int32), weight)
+    parts = [Moments.of(rows, part.astype(np.int32), weight) for part in np.split(np.arange(50), [1, 20])]
+    for moments in (whole, parts[0].merge(parts[1]).merge(parts[2])):
+        mean = np.average(X, axis=0, weights=weight)
+        assert moments.mean == pytest.approx(mean, abs=1e-9)
+        variance = np.average((X - mean) ** 2, axis=0, weights=weight)
+        assert moments.scatter / moments.mass == pytest.approx(variance, rel=1e-6, abs=1e-9)
+        assert moments.largest_deviation == pytest.approx(np.abs(X - mean).max(axis=0), abs=1e-8)
+        assert moments.n_rows == 50
+        stored = (X != 0).sum(axis=0) if storage == "csr" else 50
+        assert (moments.count == stored).all()
+
+
+@pytest.mark.parametrize("loss", KERNEL_LOSSES)
+@pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.parametrize("storage", ["dense", "csr"])
+@pytest.mark.parametrize("automatic", [False, True])
+def test_pass_matches_its_twin(loss, solver, storage, automatic, clouds):
+    X, y, csr = clouds
+    rng = np.random.default_rng(4)
+    weight = rng.random(len(y)) + 0.1
+    weight /= weight.mean()
+    penalty = ElasticNet(1e-3, 0.3)
+    problem = problem_of(X if storage == "dense" else csr, y, loss, penalty=penalty, weight=weight)
+    minibatch = Minibatch(SOLVERS[solver], None if automatic else 1e-4, 32, shuffle=False)
+    start = problem.model(rng.normal(size=(problem.n_outputs, 7)) * 1e-3, rng.normal(size=problem.n_outputs))
+    state = minibatch.start(problem, start, np.random.default_rng(0))
+    geometry = state.geometry
+
+    shift = geometry.shift if geometry.shift.size else np.zeros(7)
+    catch_up = geometry.catch_up if geometry.catch_up.size else np.ones(7)
+    coef = problem.coef_of(start).copy()
+    model = coef, start.intercept + coef @ shift
+    constants = SOLVERS[solver].get_params()
+    optimizers = [NaiveOptimizer(solver, part, **constants) for part in model]
+    for factor in (1.0, 0.5, 0.25):
+        found = minibatch.run_pass(problem, state, factor).model
+        model = minibatch_pass(
+            KERNEL_LOSSES[loss][1],
+            X,
+            problem.target,
+            weight,
+            problem.index,
+            -(-len(y) // 32),
+            model,
+            optimizers,
+            state.rate * factor,
+            penalty,
+            shift=shift,
+            scale=geometry.scale,
+            catch_up=catch_up,
+            only_touched=storage == "csr",
+        )
+        coef, intercept = model
+        if solver == "nesterov":  # with L1 the position is given back, not the point ahead of it
+            coef, intercept = (w - o.momentum * o.v for w, o in zip(model, optimizers, strict=True))
+        assert problem.coef_of(found) == pytest.approx(coef, rel=1e-10, abs=1e-12)
+        assert found.intercept == pytest.approx(intercept - coef @ shift, rel=1e-10, abs=1e-10)
+
+
+def test_nesterov_without_l1_gives_the_point_ahead(clouds):
+    X, y, _ = clouds
+    problem = problem_of(X, y)
+    minibatch = Minibatch(Nesterov(), 1e-4, None, shuffle=False)
+    state = minibatch.start(problem, problem.model(), np.random.default_rng(0))
+    found = minibatch.run_pass(problem, state, 1.0).model
+    loss = KERNEL_LOSSES["softmax"][1]
+    gradient = loss.mean_gradient(np.zeros((len(y), 4)), y).T @ X
+    assert found.coef == pytest.approx(-1.9e-4 * gradient)
+
+
+def test_no_intercept_stays_zero(clouds):
+    X, y, csr = clouds
+    for rows in (X, csr):
+        problem = problem_of(rows, y, fit_intercept=False)
+        minibatch = Minibatch(Momentum(), None, 32, shuffle=True)
+        state = minibatch.start(problem, problem.model(), np.random.default_rng(0))
+        model = minibatch.run_pass(problem, state, 1.0).model
+        assert not model.intercept.any()
+        assert not state.geometry.shift.size
+
+
+def test_float32_follows_float64(clouds):
+    X, y, csr = clouds
+    for rows in (X, csr):
+        models = []
+        for dtype in (np.float64, np.float32):
+            problem = problem_of(rows, y, penalty=ElasticNet(1e-2), dtype=dtype)
+            minibatch = Minibatch(Momentum(), None, 32, shuffle=True)
+            state = minibatch.start(problem, problem.model(), np.random.default_rng(0))
+            for _ in range(3):
+                model = minibatch.run_pass(problem, state, 0.1).model
+            assert model.coef.dtype == model.intercept.dtype == dtype
+            models.append(problem.evaluate(model).objective)
+        assert models[0] == pytest.approx(models[1], rel=1e-3)
+
+
+def test_full_batch_is_the_same_dense_and_sparse(clouds):
+    X, y, csr = clouds
+    found = []
+    for rows in (X, csr):
+        problem = problem_of(rows, y, penalty=ElasticNet(1e-2, 0.5))
+        minibatch = Minibatch(Momentum(), 1e-5, None, shuffle=False)
+        state = minibatch.start(problem, problem.model(), np.random.default_rng(0))
+        for _ in range(20):
+            model = minibatch.run_pass(problem, state, 1.0).model
+        found.append(problem.coef_of(model).copy())
+    assert found[0] == pytest.approx(found[1], rel=1e-9, abs=1e-12)
+
+
+def test_chance_of_touch_against_counting():
+    rng = np.random.default_rng(0)
+    n_rows, batch_size = 60, 8
+    for count in (1, 3, 20, 60):
+        seen = np.mean([(rng.permutation(n_rows)[:batch_size] < count).any() for _ in range(4000)])
+        assert _chance_of_touch(np.array([count]), batch_size, n_rows)[0] == pytest.approx(seen, abs=0.03)
+    assert _chance_of_touch(np.array([1]), batch_size, n_rows)[0] == pytest.approx(batch_size / n_rows)
+    assert _chance_of_touch(np.array([1, 7]), n_rows, n_rows) == pytest.approx([1, 1])
+
+
+def test_model_is_finite_says_so():
+    assert Model(np.zeros((1, 2)), np.zeros(1)).is_finite()
+    assert not Model(np.array([[0, np.nan]]), np.zeros(1)).is_finite()
+    assert not Model(np.zeros((1, 2)), np.array([np.inf])).is_finite()

@@ -1,0 +1,157 @@
+"""Losses and penalties: gradients by differences, conjugates by a supremum; kernels against NumPy."""
+
+import numpy as np
+import pytest
+from naive import KERNEL_LOSSES
+from scipy.optimize import minimize
+
+from sklearn_lossopt import losses
+from sklearn_lossopt.kernels.losses import differentiate, is_right, loss_at_zero
+from sklearn_lossopt.penalties import ElasticNet
+
+ALL = {name: (loss, n) for name, (_, loss, n) in KERNEL_LOSSES.items()}
+ALL["exponential"] = (losses.ExponentialLoss(), 2)
+ALL["hinge_margin_2"] = (losses.BinaryHinge(margin=2.0), 2)
+ALL["weston_watkins_margin_half"] = (losses.WestonWatkins(margin=0.5), 5)
+
+
+def draw(n_classes, size=1.0, n_rows=40, seed=0):
+    rng = np.random.default_rng(seed)
+    shape = n_rows if n_classes == 2 else (n_rows, n_classes)
+    return size * rng.normal(size=shape), rng.integers(0, n_classes, n_rows), rng
+
+
+@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("weighted", [False, True])
+def test_mean_gradient_by_centred_differences(name, weighted):
+    loss, n_classes = ALL[name]
+    scores, y, rng = draw(n_classes, size=2.0)
+    weight = rng.random(len(y)) * 3 if weighted else None
+    analytic = loss.mean_gradient(scores, y, weight)
+    numeric = np.zeros_like(scores)
+    step = 1e-6
+    for at in np.ndindex(scores.shape):
+        up, down = scores.copy(), scores.copy()
+        up[at] += step
+        down[at] -= step
+        numeric[at] = (loss.mean(up, y, weight) - loss.mean(down, y, weight)) / (2 * step)
+    assert analytic == pytest.approx(numeric, rel=1e-5, abs=1e-8)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_conjugate_is_the_supremum(name):
+    loss, n_classes = ALL[name]
+    scores, y, rng = draw(n_classes, n_rows=12)
+    # A point inside the domain: a mean of gradients at several scores.
+    others = [loss.gradient(scores + rng.normal(size=scores.shape), y) for _ in range(6)]
+    slopes = np.mean(others, axis=0)
+    exact = loss.conjugate(slopes, y)
+    assert np.isfinite(exact).all()
+    for i in range(len(y)):
+        row, label = slopes[i : i + 1], y[i : i + 1]
+
+        def negative(s, row=row, label=label):
+            s = s.reshape(row.shape)
+            return loss.value(s, label)[0] - (row * s).sum()
+
+        start, best = np.zeros(row.size), np.inf
+        for _ in range(8):  # the simplex gets stuck at kinks: restart it where it stopped
+            found = minimize(negative, start, method="Nelder-Mead", options={"xatol": 1e-9, "fatol": 1e-12})
+            start, best = found.x, min(best, found.fun)
+        assert -best <= exact[i] + 1e-7
+        assert -best == pytest.approx(exact[i], abs=2e-4)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_fenchel_young_is_an_equality_at_the_gradient(name):
+    loss, n_classes = ALL[name]
+    scores, y, _ = draw(n_classes, size=3.0)
+    slopes = loss.gradient(scores, y)
+    inner = slopes * scores if n_classes == 2 else (slopes * scores).sum(axis=1)
+    assert loss.value(scores, y) + loss.conjugate(slopes, y) == pytest.approx(inner, abs=1e-9)
+
+
+@pytest.mark.parametrize("name", [name for name in ALL if name != "exponential"])
+def test_conjugate_is_infinite_outside_its_domain(name):
+    loss, n_classes = ALL[name]
+    _, y, _ = draw(n_classes)
+    wrong_side = np.full(len(y), 0.5) if n_classes == 2 else np.full((len(y), n_classes), 0.5)
+    if n_classes == 2:
+        wrong_side = wrong_side * (2 * y - 1)  # a loss never grows with the true score
+    assert (loss.conjugate(wrong_side, y) == np.inf).all()
+
+
+def test_zero_one_loss_has_no_conjugate():
+    with pytest.raises(TypeError, match="not convex"):
+        losses.ZeroOneLoss().conjugate(np.zeros(1), np.zeros(1, int))
+
+
+@pytest.mark.parametrize("name", KERNEL_LOSSES)
+@pytest.mark.parametrize("size", [1e-3, 1.0, 30.0, 1e4])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_kernel_matches_numpy(name, size, dtype):
+    number, loss, n_classes = KERNEL_LOSSES[name]
+    scores, y, _ = draw(n_classes, size=size)
+    scores = scores.astype(dtype)
+    rtol = 1e-10 if dtype == np.float64 else 3e-5
+    slopes = scores.reshape(len(y), -1).copy()
+    values = [differentiate(number, slopes[i], y[i]) for i in range(len(y))]
+    assert values == pytest.approx(loss.value(scores, y), rel=rtol, abs=rtol * max(1, size))
+    expected = loss.gradient(scores, y).reshape(len(y), -1)
+    assert slopes == pytest.approx(expected, rel=rtol, abs=rtol * max(1.0, np.abs(expected).max()))
+
+
+@pytest.mark.parametrize("name", KERNEL_LOSSES)
+def test_kernel_is_finite_at_extreme_scores(name):
+    number, loss, n_classes = KERNEL_LOSSES[name]
+    for dtype, size in ((np.float64, 1e150), (np.float32, 1e15)):
+        scores, y, _ = draw(n_classes, size=size)
+        slopes = scores.astype(dtype).reshape(len(y), -1)
+        for i in range(len(y)):
+            assert np.isfinite(differentiate(number, slopes[i], y[i]))
+        assert np.isfinite(slopes).all()
+        assert np.isfinite(loss.value(scores, y)).all()
+
+
+@pytest.mark.parametrize("name", KERNEL_LOSSES)
+def test_loss_at_zero(name):
+    number, loss, n_classes = KERNEL_LOSSES[name]
+    scores = np.zeros(1) if n_classes == 2 else np.zeros((1, n_classes))
+    n_outputs = 1 if n_classes == 2 else n_classes
+    assert loss_at_zero(number, n_outputs) == pytest.approx(loss.value(scores, np.zeros(1, int))[0])
+
+
+def test_is_right_follows_predict():
+    assert is_right(np.array([0.5]), 1)
+    assert is_right(np.array([0.0]), 0)
+    assert is_right(np.array([1.0, 3.0, 3.0]), 1)
+    assert not is_right(np.array([1.0, 3.0, 3.0]), 2)
+
+
+@pytest.mark.parametrize("l1_ratio", [0.0, 0.4, 1.0])
+def test_penalty_gradient_prox_and_conjugate(l1_ratio):
+    penalty = ElasticNet(0.7, l1_ratio)
+    rng = np.random.default_rng(1)
+    coef = rng.normal(size=(3, 5))
+    step = 1e-6
+    numeric = [
+        (penalty.value(coef + step * unit.reshape(coef.shape)) - penalty.value(coef - step * unit.reshape(coef.shape)))
+        / (2 * step)
+        for unit in np.eye(coef.size)
+    ]
+    assert penalty.gradient(coef).ravel() == pytest.approx(numeric, rel=1e-6, abs=1e-8)
+
+    metric = rng.random(coef.shape) + 0.1
+    prox = penalty.prox(coef, metric)
+
+    def total(v, at):
+        return metric[at] * ElasticNet(0.7, l1_ratio).value(v) + (v - coef[at]) ** 2 / 2
+
+    for at in np.ndindex(coef.shape):
+        assert all(total(prox[at], at) <= total(prox[at] + d, at) + 1e-12 for d in (-0.1, -1e-4, 1e-4, 0.1))
+
+    dual = penalty.gradient(coef)
+    attained = (dual * coef).sum() - penalty.value(coef)
+    assert penalty.conjugate(dual) == pytest.approx(attained)
+    if l1_ratio == 1.0:
+        assert penalty.conjugate(2 * np.ones((3, 5))) == np.inf
