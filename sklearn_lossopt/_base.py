@@ -135,11 +135,12 @@ class BaseLossClassifier(SparseCoefMixin, LinearClassifierMixin, BaseEstimator):
                 )
         solution, temperature = None, 1.0
         if held is None and self._has_temperature():
-            part, scored = problem.hold_out(CALIBRATION_FRACTION, rng)
+            # A generator of its own: calibration does not change the coefficients.
+            side = _generator(self.random_state).spawn(1)[0]
+            part, scored = problem.hold_out(CALIBRATION_FRACTION, side)
             if scored is not None:
-                solution = self._train(part, start, rng, self._calibration_passes())
+                solution = self._train(part, start, side, self._calibration_passes())
                 temperature = _temperature(scored, solution.model)
-                start = solution.model
         if solution is None or solution.interruption is None:
             solution = self._train(problem, start, rng, self.max_iter, held if stops_early else None)
         if held is not None and self._has_temperature():
@@ -176,7 +177,7 @@ class BaseLossClassifier(SparseCoefMixin, LinearClassifierMixin, BaseEstimator):
         self._check_stream_parameters()
         known = self._known_classes()
         classes = self._stream_classes(classes, known)
-        X, y, sample_weight = self._check_data(X, y, sample_weight, reset=known is None)
+        X, y, sample_weight = self._check_data(X, y, sample_weight, reset=known is None, may_be_zero=True)
         unknown = np.setdiff1d(y, classes)
         if unknown.size:
             raise ValueError(
@@ -185,6 +186,8 @@ class BaseLossClassifier(SparseCoefMixin, LinearClassifierMixin, BaseEstimator):
             )
         stream = getattr(self, "_stream", None) or Stream(_generator(self.random_state))
         weight = sample_weight * self._weight_of_rows(y, classes, sample_weight)
+        if not weight.any() and known is not None:
+            return self  # nothing to learn from
         stream.see_weights(weight)
         problem = self._problem(X, y, weight, classes, mean_weight=stream.mean_weight)
         start = self._model(problem) if known is not None else problem.model()
@@ -198,7 +201,7 @@ class BaseLossClassifier(SparseCoefMixin, LinearClassifierMixin, BaseEstimator):
             self._minibatch(),
             problem,
             start,
-            Limits(1, None, 1),
+            Limits(1, None, 1, is_stream=True),
             lambda _: factor,
             stream.rng,
             previous=stream.state,
@@ -239,7 +242,7 @@ class BaseLossClassifier(SparseCoefMixin, LinearClassifierMixin, BaseEstimator):
         """The classes of an earlier fit, or None."""
         return getattr(self, "classes_", None)
 
-    def _check_data(self, X, y, sample_weight, *, reset):
+    def _check_data(self, X, y, sample_weight, *, reset, may_be_zero=False):
         """Rows ready for the kernels, labels, float64 weights."""
         shape = np.shape(y) if isinstance(y, list | tuple) else getattr(y, "shape", ())
         if len(shape) == 2 and shape[1] > 1:
@@ -251,7 +254,7 @@ class BaseLossClassifier(SparseCoefMixin, LinearClassifierMixin, BaseEstimator):
             self, X, y, accept_sparse="csr", dtype=_dtype_for(X), order="C", reset=reset
         )
         check_classification_targets(y)
-        return _canonical(X), y, _check_weight(sample_weight, X, "sample_weight")
+        return _canonical(X), y, _check_weight(sample_weight, X, "sample_weight", may_be_zero=may_be_zero)
 
     def _check_validation(self, X_val, y_val, sample_weight_val, problem, classes):
         """The problem of the validation rows, or None."""
@@ -292,8 +295,6 @@ class BaseLossClassifier(SparseCoefMixin, LinearClassifierMixin, BaseEstimator):
                 "schedule='cosine' needs to know where training ends, which partial_fit does not. Use "
                 "'constant', 'exponential', or a callable of the number of calls."
             )
-        if self.early_stopping is True:
-            raise ValueError("early_stopping=True needs all rows at once, so partial_fit cannot use it.")
 
     def _stream_classes(self, classes, known):
         """The classes of a stream, from its first call."""
@@ -325,9 +326,9 @@ class BaseLossClassifier(SparseCoefMixin, LinearClassifierMixin, BaseEstimator):
     def _problem(self, X, y, weight, classes, mean_weight=None):
         """The optimization problem of the rows of positive weight."""
         index = np.flatnonzero(weight > 0)
+        if not index.size:
+            raise ValueError("sample_weight times class_weight is zero for all rows: no row is left.")
         if mean_weight is None:
-            if not index.size:
-                raise ValueError("sample_weight times class_weight is zero for all rows.")
             mean_weight = weight[index].mean()
         dtype = X.dtype
         target = np.searchsorted(classes, y).astype(np.int32)
@@ -482,7 +483,8 @@ def _temperature(problem, model):
 def _dtype_for(X):
     """float32 for small integers, else what `check_array` makes of float32 and float64."""
     types = list(getattr(X, "dtypes", [])) if hasattr(X, "dtypes") else [getattr(X, "dtype", None)]
-    if types and all(str(kind).lower() in SMALL_TYPES for kind in types):
+    names = {str(kind).lower() for kind in types}
+    if names and names <= {*SMALL_TYPES, "float32"}:
         return np.float32
     return [np.float64, np.float32]
 
@@ -495,7 +497,7 @@ def _canonical(X):
     return X
 
 
-def _check_weight(weight, X, name):
+def _check_weight(weight, X, name, *, may_be_zero=False):
     """Row weights as float64; the same rules wherever weights are taken."""
     n_rows = X.shape[0]
     if weight is None:
@@ -507,6 +509,6 @@ def _check_weight(weight, X, name):
         raise ValueError(f"{name}.shape == {weight.shape}, expected {(n_rows,)}!")
     if (weight < 0).any():
         raise ValueError(f"Negative values in data passed to `{name}`: the smallest is {weight.min():g}.")
-    if not weight.any():
+    if not (may_be_zero or weight.any()):
         raise ValueError(f"{name} is zero for all rows: at least one must be positive.")
     return weight

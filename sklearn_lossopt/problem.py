@@ -177,8 +177,8 @@ class Moments:
     ----------
     n_rows : int
         Rows seen.
-    mass : float
-        Sum of weights.
+    mass, square_mass : float
+        Sums of weights and of their squares.
     mean, low, high : ndarray of shape (n_features,)
         Mean and range. Of CSR rows the range includes 0.
     scatter : ndarray of shape (n_features,)
@@ -189,6 +189,7 @@ class Moments:
 
     n_rows: int
     mass: float
+    square_mass: float
     mean: np.ndarray
     scatter: np.ndarray
     low: np.ndarray
@@ -203,12 +204,13 @@ class Moments:
         else:
             # Sums of distances to a row, not to 0, keep the digits where means are large.
             origin = rows.values[index[0]].astype(np.float64)
-        mass, sums, squares, low, high, count = sum_moments(rows, index, weight, origin)
+        mass, square_mass, sums, squares, low, high, count = sum_moments(rows, index, weight, origin)
         if isinstance(rows, DenseRows):
             count[:] = len(index)
         return cls(
             len(index),
             mass,
+            square_mass,
             origin + sums / mass,
             np.maximum(squares - sums * sums / mass, 0),
             origin + low,
@@ -223,12 +225,18 @@ class Moments:
         return Moments(
             self.n_rows + other.n_rows,
             mass,
+            self.square_mass + other.square_mass,
             self.mean + distance * (other.mass / mass),
             self.scatter + other.scatter + distance**2 * (self.mass * other.mass / mass),
             np.minimum(self.low, other.low),
             np.maximum(self.high, other.high),
             self.count + other.count,
         )
+
+    @property
+    def evenness(self):
+        """Effective rows over rows: 1 for equal weights, less the more they differ (Kish 1965)."""
+        return self.mass**2 / (self.square_mass * self.n_rows)
 
     @property
     def largest_deviation(self):

@@ -87,7 +87,7 @@ class Annealed:
 
 def fading(n_rows):
     """Factor of the automatic rate after so many rows of a stream, which has no end to anneal to."""
-    return max(1 / (1 + n_rows / 20_000), 0.01)
+    return max(1 / (1 + n_rows / 10_000), 0.01)
 
 
 BY_NAME = {"constant": Constant, "exponential": Exponential, "cosine": Cosine}

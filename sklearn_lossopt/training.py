@@ -31,6 +31,7 @@ class Limits:
     max_iter: int
     tol: float | None
     n_iter_no_change: int
+    is_stream: bool = False  # a pass over a chunk may well end above where it began
 
 
 @dataclass
@@ -92,8 +93,8 @@ def train(
 ) -> Solution:
     """Run passes of a solver until a limit is met.
 
-    Weights are finite whatever happens: a run that diverges gives its best ones (`start` if none
-    was better), one with a `holdout` those of the lowest held-out loss.
+    The weights given back are those of the best pass, by the objective or, with a `holdout`, by the
+    held-out loss; `start` if no pass was better. So they are finite whatever happens.
     """
     state = solver.start(problem, start, rng, previous)
     solution = Solution(start, state, state.rate)
@@ -131,19 +132,19 @@ def train(
     except KeyboardInterrupt as interruption:
         solution.status = "interrupted"
         solution.interruption = interruption
-    if solution.status == "max_iter":
-        solution.status = _status_at_end(solution.loss_curve, limits, scale, first)
-    if holdout or solution.status == "diverged" or not solution.model.is_finite():
-        solution.model = best
-    solution.model = solution.model.copy()
+    if limits.is_stream and solution.status != "diverged":
+        best = solution.model  # of one chunk: the solver goes on from its last weights
+    elif solution.status != "interrupted" and not solution.loss_curve[-1] <= max(scale, first) * (1 + 1e-9):
+        solution.status = "diverged"  # it came to rest above where it began
+    elif solution.status == "max_iter":
+        solution.status = _status_at_end(solution.loss_curve, limits, scale)
+    solution.model = best.copy()
     solution.n_steps = state.n_steps - n_before
     return solution
 
 
-def _status_at_end(curve, limits, scale, first):
-    """What a run is that used all its passes: diverged, converged, or still improving."""
-    if curve[-1] > max(scale, first) * (1 + 1e-9):
-        return "diverged"
+def _status_at_end(curve, limits, scale):
+    """Whether a run that used all its passes had come to rest or was still improving."""
     n = limits.n_iter_no_change
     if limits.tol is None or len(curve) <= n:
         return "max_iter"

@@ -32,7 +32,7 @@ _add_row = by_storage(_add_row_dense, _add_row_csr)
 
 @kernel
 def sum_moments(rows, index, weight, origin):
-    """Sums over rows of w (x - origin) and w (x - origin)^2, their range, and stored entries.
+    """Sums over rows of w, w^2, w (x - origin) and w (x - origin)^2, their range, and stored entries.
 
     The range starts at 0, which for an origin within the data (dense: a row; CSR: 0) is right.
     """
@@ -43,8 +43,10 @@ def sum_moments(rows, index, weight, origin):
     high = np.zeros(n_features)
     count = np.zeros(n_features, np.int64)
     mass = 0.0
+    square_mass = 0.0
     for i in index:
         w = float(weight[i])
         mass += w
+        square_mass += w * w
         _add_row(rows, i, w, origin, sums, squares, low, high, count)
-    return mass, sums, squares, low, high, count
+    return mass, square_mass, sums, squares, low, high, count

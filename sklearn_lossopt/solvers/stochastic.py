@@ -317,7 +317,8 @@ def automatic_rate(problem, moments, optimizer, batch_size, shift, largest):
         second_moment = second_moment + moments.mean**2
     norm = float(np.where(seen, second_moment / size**2, 0).sum())
     rate = optimizer._boldness() / (norm / 2 + 0.5)
-    fraction = min(1.0, batch_size / AUTO_BATCH)
+    # The noise of a batch is that of its effective rows.
+    fraction = min(1.0, batch_size * moments.evenness / AUTO_BATCH)
     if optimizer._is_adaptive:
         rate *= np.sqrt(fraction)
     else:

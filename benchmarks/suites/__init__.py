@@ -1,0 +1,13 @@
+"""The benchmarks, a file each: `DATA`, `COMPETITORS`, `REPEATS`, and `run`, which yields markdown.
+
+`ON_REQUEST`, where there is one, holds data sets that run only when `--data` names them.
+"""
+
+from importlib import import_module
+
+NAMES = ("accuracy", "epoch_speed", "memory", "startup", "calibration")
+
+
+def get(name):
+    """A suite's module by name."""
+    return import_module(f".{name}", __name__)
