@@ -62,3 +62,8 @@ def kernel(function):
 def helper(function):
     """Compile a function that only kernels call: it is cached as a part of its callers."""
     return numba.njit(**OPTIONS)(function)
+
+
+def inlined(function):
+    """A helper for innermost use: a call would cost more than its work."""
+    return numba.njit(forceinline=True, **OPTIONS)(function)

@@ -7,7 +7,7 @@ import numpy as np
 from ._jit import kernel
 from .losses import differentiate
 from .rows import ROWS_PER_BLOCK, add_gradient, by_storage, gather, scores
-from .steps import StepSettings, step_line
+from .steps import StepSettings, update_lines
 
 
 class Geometry(NamedTuple):
@@ -33,43 +33,22 @@ class State(NamedTuple):
     first_intercept: np.ndarray
     second_intercept: np.ndarray
     gradient: np.ndarray
-    features: np.ndarray  # CSR: room for the list of touched features
+    lines: np.ndarray  # dense: all outputs; CSR: room for the list of touched features
     is_touched: np.ndarray
     block: tuple | None  # dense: `rows.new_block`
 
 
-def _update_dense(rows, state, geometry, n_touched, corrections, settings):
-    one = state.coef.dtype.type(1)
-    for k in range(state.coef.shape[0]):
-        step_line(
-            state.coef[k],
-            state.gradient[k],
-            state.first[k],
-            state.second[k],
-            geometry.scale,
-            one,
-            corrections,
-            settings,
-        )
+def _lines_dense(rows, state, n_touched):
+    return state.lines
 
 
-def _update_csr(rows, state, geometry, n_touched, corrections, settings):
+def _lines_csr(rows, state, n_touched):
     for t in range(n_touched):
-        j = state.features[t]
-        state.is_touched[j] = False
-        step_line(
-            state.coef[j],
-            state.gradient[j],
-            state.first[j],
-            state.second[j],
-            geometry.scale[j],
-            geometry.catch_up[j],
-            corrections,
-            settings,
-        )
+        state.is_touched[state.lines[t]] = False
+    return state.lines[:n_touched]
 
 
-update = by_storage(_update_dense, _update_csr)
+lines_to_update = by_storage(_lines_dense, _lines_csr)
 
 
 @kernel
@@ -86,7 +65,9 @@ def minibatch_pass(
     n_outputs = state.intercept.size
     slopes = np.empty((ROWS_PER_BLOCK, n_outputs), state.coef.dtype)
     slope_sum = np.zeros(n_outputs, state.coef.dtype)
-    touched = (state.features, state.is_touched)
+    only_line = np.zeros(1, state.lines.dtype)
+    ones = np.ones(n_outputs, state.coef.dtype)
+    touched = (state.lines, state.is_touched)
     free = StepSettings(
         settings.optimizer,
         settings.rate,
@@ -113,20 +94,29 @@ def minibatch_pass(
                     slope_sum[k] += slopes[i, k]
             n_touched = add_gradient(near, at, slopes, state.gradient, touched, n_touched)
         step = n_steps + batch + 1
-        corrections = (
-            number(1 / (1 - float(settings.momentum) ** step)),
-            number(1 / (1 - float(settings.decay) ** step)),
+        update_lines(
+            rows,
+            lines_to_update(rows, state, n_touched),
+            state.coef,
+            state.gradient,
+            state.first,
+            state.second,
+            geometry.scale,
+            geometry.catch_up,
+            step,
+            settings,
         )
-        update(rows, state, geometry, n_touched, corrections, settings)
         if fit_intercept:
-            step_line(
-                state.intercept,
-                slope_sum,
-                state.first_intercept,
-                state.second_intercept,
-                number(1),
-                number(1),
-                corrections,
+            update_lines(
+                rows,
+                only_line,
+                state.intercept.reshape(1, n_outputs),
+                slope_sum.reshape(1, n_outputs),
+                state.first_intercept.reshape(1, n_outputs),
+                state.second_intercept.reshape(1, n_outputs),
+                ones,
+                ones,
+                step,
                 free,
             )
         else:

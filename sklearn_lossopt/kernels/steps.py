@@ -1,7 +1,7 @@
 """One step of each optimizer on a line of parameters, and the proximal step of the penalty.
 
-A line shares its `scale`: an array along the line (dense: the features of an output) or one number
-(CSR: the outputs of a feature). A feature divided by s has its gradient divided by s and its
+A line of dense parameters is an output and has a `scale` for each feature along it; a line of CSR
+parameters is a feature and has one scale and one `catch_up`. A feature divided by s has its gradient divided by s and its
 coefficient multiplied by s, so in the user's coordinates a step of rate r becomes one of rate
 r * scale ** 2 with scale = 1 / s.
 
@@ -16,7 +16,8 @@ from typing import NamedTuple
 from numba import types
 from numba.extending import overload
 
-from ._jit import OPTIONS, helper
+from ._jit import OPTIONS, helper, inlined
+from .rows import by_storage
 
 SGD, MOMENTUM, NESTEROV, ADAM = range(4)
 
@@ -33,6 +34,26 @@ class StepSettings(NamedTuple):
     epsilon: float
 
 
+def _scale_dense(rows, scale, i):
+    return scale
+
+
+def _scale_csr(rows, scale, i):
+    return scale[i]
+
+
+def _catch_up_dense(rows, catch_up, i):
+    return catch_up.dtype.type(1)
+
+
+def _catch_up_csr(rows, catch_up, i):
+    return catch_up[i]
+
+
+scale_of_line = by_storage(_scale_dense, _scale_csr)
+catch_up_of_line = by_storage(_catch_up_dense, _catch_up_csr)
+
+
 def _at(scale, j):
     return scale[j] if getattr(scale, "ndim", 0) else scale
 
@@ -44,61 +65,127 @@ def _choose_at(scale, j):
     return lambda scale, j: scale
 
 
-@helper
-def shrink(value, threshold, ridge):
-    """Proximal operator of threshold * abs(w) + ridge / 2 * w ** 2."""
-    if value > threshold:
-        return (value - threshold) / (1 + ridge)
-    if value < -threshold:
-        return (value + threshold) / (1 + ridge)
-    return value * 0
+@inlined
+def shrink(value, threshold, divisor, zero):
+    """Proximal operator of threshold * abs(w) + ridge / 2 * w ** 2, divisor = 1 + ridge."""
+    return (max(value - threshold, zero) + min(value + threshold, zero)) / divisor
 
 
-@helper
-def step_line(w, gradient, first, second, scale, catch_up, corrections, settings):
-    """Update a line of parameters in place and clear its gradient.
+# Each function below updates line `i` of a matrix of parameters in place and clears its gradient.
+# Matrices come whole and constants one by one: slicing off lines, or reading constants from a tuple
+# in the loop, costs more than a short line's work. `l1` and `l2` go into the proximal step, `l2_now`
+# into the gradient.
 
-    `first` and `second` are the optimizer's memory: momentum keeps its velocity in `first`;
-    Nesterov its last position in `second` (`w` is the point ahead of it); Adam both moments.
-    `corrections` are Adam's bias corrections 1 / (1 - beta ** t).
-    """
+
+@inlined
+def sgd_line(i, w, gradient, scale, rate, l1, l2, l2_now):
+    zero = w.dtype.type(0)
     one = w.dtype.type(1)
+    for j in range(w.shape[1]):
+        r = _at(scale, j)
+        step = rate * r * r
+        w[i, j] = shrink(w[i, j] - step * (gradient[i, j] + l2_now * w[i, j]), step * l1, one + step * l2, zero)
+        gradient[i, j] = zero
+
+
+@inlined
+def momentum_line(i, w, gradient, velocity, scale, rate, l1, l2, l2_now, momentum):
+    zero = w.dtype.type(0)
+    one = w.dtype.type(1)
+    if l1 == 0 and l2 == 0:
+        for j in range(w.shape[1]):
+            r = _at(scale, j)
+            v = momentum * velocity[i, j] - rate * r * r * (gradient[i, j] + l2_now * w[i, j])
+            velocity[i, j] = v
+            w[i, j] += v
+            gradient[i, j] = zero
+        return
+    for j in range(w.shape[1]):
+        r = _at(scale, j)
+        step = rate * r * r
+        v = momentum * velocity[i, j] - step * (gradient[i, j] + l2_now * w[i, j])
+        ahead = w[i, j] + v
+        after = shrink(ahead, step * l1, one + step * l2, zero)
+        velocity[i, j] = v + (after - ahead)  # the displacement after the prox
+        w[i, j] = after
+        gradient[i, j] = zero
+
+
+@inlined
+def nesterov_line(i, w, gradient, position, scale, rate, l1, l2, l2_now, momentum):
+    """`w` is the point ahead of `position`, where the gradient was taken."""
+    zero = w.dtype.type(0)
+    one = w.dtype.type(1)
+    for j in range(w.shape[1]):
+        r = _at(scale, j)
+        step = rate * r * r
+        after = shrink(w[i, j] - step * (gradient[i, j] + l2_now * w[i, j]), step * l1, one + step * l2, zero)
+        w[i, j] = after + momentum * (after - position[i, j])
+        position[i, j] = after
+        gradient[i, j] = zero
+
+
+@inlined
+def adam_line(
+    i, w, gradient, first, second, scale, rate, l1, l2, l2_now, beta_1, beta_2, epsilon, unbias_1, unbias_2
+):
+    zero = w.dtype.type(0)
+    one = w.dtype.type(1)
+    # Two loops: with all five arrays in one LLVM would not check for overlaps, so not vectorize.
+    for j in range(w.shape[1]):
+        g = (gradient[i, j] + l2_now * w[i, j]) * _at(scale, j)
+        first[i, j] = beta_1 * first[i, j] + (one - beta_1) * g
+        second[i, j] = beta_2 * second[i, j] + (one - beta_2) * g * g
+    for j in range(w.shape[1]):
+        r = _at(scale, j)
+        step = rate * r / (math.sqrt(second[i, j] * unbias_2) + epsilon)
+        # The prox must be taken in the metric of the step, or the iteration stops elsewhere.
+        w[i, j] = shrink(w[i, j] - step * first[i, j] * unbias_1, step * r * l1, one + step * r * l2, zero)
+    for j in range(w.shape[1]):
+        gradient[i, j] = zero
+
+
+@helper
+def update_lines(rows, lines, w, gradient, first, second, scale, catch_up, n_steps, settings):
+    """Step number `n_steps` of any optimizer on some lines; `first` and `second` are its memory."""
+    number = w.dtype.type
+    one = number(1)
     optimizer, rate, l1, l2, momentum, decay, epsilon = settings
-    # A loop for each optimizer and few arrays in each: otherwise LLVM gives up on vectorizing.
+    # A loop for each optimizer: with the choice inside one loop, short lines take three times as long.
     if optimizer == MOMENTUM:
-        for j in range(w.size):
-            r = _at(scale, j)
-            first[j] = momentum * first[j] - rate * r * r * (gradient[j] + l2 * w[j])
-            w[j] += first[j]
-    elif optimizer == ADAM:
-        for j in range(w.size):
-            g = (gradient[j] + l2 * w[j]) * _at(scale, j)
-            first[j] = momentum * first[j] + (one - momentum) * g
-            second[j] = decay * second[j] + (one - decay) * g * g
-        for j in range(w.size):
-            root = math.sqrt(second[j] * corrections[1])
-            w[j] -= rate * _at(scale, j) * first[j] * corrections[0] / (root + epsilon)
+        for i in lines:
+            times = catch_up_of_line(rows, catch_up, i)
+            r = scale_of_line(rows, scale, i)
+            momentum_line(i, w, gradient, first, r, rate, l1 * times, l2 * (times - one), l2, momentum)
+    elif optimizer == NESTEROV:
+        for i in lines:
+            times = catch_up_of_line(rows, catch_up, i)
+            r = scale_of_line(rows, scale, i)
+            nesterov_line(i, w, gradient, second, r, rate, l1 * times, l2 * (times - one), l2, momentum)
+    elif optimizer == SGD:
+        for i in lines:
+            times = catch_up_of_line(rows, catch_up, i)
+            r = scale_of_line(rows, scale, i)
+            sgd_line(i, w, gradient, r, rate, l1 * times, l2 * (times - one), l2)
     else:
-        for j in range(w.size):
-            r = _at(scale, j)
-            w[j] -= rate * r * r * (gradient[j] + l2 * w[j])
-    gradient[:] = one - one
-
-    if l1 > 0 or catch_up > 1:
-        for j in range(w.size):
-            r = _at(scale, j)
-            # The prox must be taken in the metric of the step, or the iteration stops elsewhere.
-            step = rate * r * r
-            if optimizer == ADAM:
-                step /= math.sqrt(second[j] * corrections[1]) + epsilon
-            before = w[j]
-            w[j] = shrink(before, step * l1 * catch_up, step * l2 * (catch_up - one))
-            if optimizer == MOMENTUM:
-                # The velocity is the displacement after the prox.
-                first[j] += w[j] - before
-
-    if optimizer == NESTEROV:
-        for j in range(w.size):
-            position = w[j]
-            w[j] = position + momentum * (position - second[j])
-            second[j] = position
+        unbias_1 = number(1 / (1 - float(momentum) ** n_steps))
+        unbias_2 = number(1 / (1 - float(decay) ** n_steps))
+        for i in lines:
+            times = catch_up_of_line(rows, catch_up, i)
+            adam_line(
+                i,
+                w,
+                gradient,
+                first,
+                second,
+                scale_of_line(rows, scale, i),
+                rate,
+                l1 * times,
+                l2 * (times - one),
+                l2,
+                momentum,
+                decay,
+                epsilon,
+                unbias_1,
+                unbias_2,
+            )

@@ -257,7 +257,7 @@ def _new_arrays(problem, model):
         first_intercept=np.zeros_like(model.intercept),
         second_intercept=np.zeros_like(model.intercept),
         gradient=zeros(),
-        features=np.zeros(n_listed, np.int64),
+        lines=np.arange(n_listed or problem.n_outputs),
         is_touched=np.zeros(n_listed, np.bool_),
         block=new_block(problem.rows, problem.index),
     )
