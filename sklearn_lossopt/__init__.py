@@ -5,7 +5,6 @@ from ._softmax import SoftmaxClassifier
 from ._svm import LinearSVMClassifier
 from ._version import __version__
 
-
 __all__ = [
     "LinearSVMClassifier",
     "SoftmaxClassifier",

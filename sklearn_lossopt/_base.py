@@ -21,8 +21,8 @@ from ._compat import (
     LinearClassifierMixin,
     SparseCoefMixin,
     StrOptions,
-    weights_of_classes,
     fit_context,
+    weights_of_classes,
 )
 from .penalties import ElasticNet
 from .problem import Problem, as_rows
@@ -250,9 +250,7 @@ class BaseLossClassifier(SparseCoefMixin, LinearClassifierMixin, BaseEstimator):
                 f"y should be a 1d array of labels, got an array of shape {shape} instead. If it is "
                 "one-hot, pass y.argmax(axis=1); multilabel targets are not supported."
             )
-        X, y = validate_data(
-            self, X, y, accept_sparse="csr", dtype=_dtype_for(X), order="C", reset=reset
-        )
+        X, y = validate_data(self, X, y, accept_sparse="csr", dtype=_dtype_for(X), order="C", reset=reset)
         check_classification_targets(y)
         return _canonical(X), y, _check_weight(sample_weight, X, "sample_weight", may_be_zero=may_be_zero)
 
@@ -269,9 +267,7 @@ class BaseLossClassifier(SparseCoefMixin, LinearClassifierMixin, BaseEstimator):
                 "X_val was given, but early_stopping=False ignores it. Set early_stopping to 'auto' or "
                 "True, or leave X_val out."
             )
-        X_val = validate_data(
-            self, X_val, accept_sparse="csr", dtype=problem.dtype, order="C", reset=False
-        )
+        X_val = validate_data(self, X_val, accept_sparse="csr", dtype=problem.dtype, order="C", reset=False)
         if sparse.issparse(X_val) != problem.is_sparse:
             X_val = sparse.csr_array(X_val) if problem.is_sparse else X_val.toarray()
         y_val = column_or_1d(y_val)

@@ -32,12 +32,13 @@ def weights_of_classes(class_weight, classes, counts):
     weights = np.ones(len(classes))
     labels = [label.item() if isinstance(label, np.generic) else label for label in classes]
     if not set(class_weight) & set(labels):
-        raise ValueError(f"class_weight names none of the classes {labels!r}: its keys are {list(class_weight)!r}.")
+        raise ValueError(
+            f"class_weight names none of the classes {labels!r}: its keys are {list(class_weight)!r}."
+        )
     for k, label in enumerate(labels):
         weights[k] = class_weight.get(label, 1.0)
     if not (np.isfinite(weights).all() and (weights >= 0).all() and weights.any()):
         raise ValueError(
-            "class_weight must hold finite weights >= 0 that are not all zero. "
-            f"Got {class_weight!r} instead."
+            f"class_weight must hold finite weights >= 0 that are not all zero. Got {class_weight!r} instead."
         )
     return weights

@@ -110,9 +110,7 @@ class Problem:
         if intercept is None:
             intercept = np.zeros(self.n_outputs, self.dtype)
         coef = coef.T if self.is_sparse else coef
-        return Model(
-            np.array(coef, dtype=self.dtype, order="C"), np.array(intercept, dtype=self.dtype)
-        )
+        return Model(np.array(coef, dtype=self.dtype, order="C"), np.array(intercept, dtype=self.dtype))
 
     def coef_of(self, model):
         """A model's coefficients in scikit-learn's layout, (n_outputs, n_features), C order."""
@@ -146,9 +144,7 @@ class Problem:
     def subset(self, index):
         """The same problem on fewer rows, which it shares."""
         total = self.weight[index].sum(dtype=np.float64)
-        return replace(
-            self, index=index, weight=self.weight * self.dtype.type(len(index) / total)
-        )
+        return replace(self, index=index, weight=self.weight * self.dtype.type(len(index) / total))
 
     def hold_out(self, fraction, rng):
         """Split into (problem to train on, problem of held-out rows), stratified by class.

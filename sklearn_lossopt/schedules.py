@@ -49,7 +49,7 @@ class Cosine(BaseEstimator):
         self.period = period
 
     def bind(self, max_iter):
-        """This schedule with its period resolved."""
+        """Give the schedule with its period resolved."""
         return self if self.period is not None else Cosine(max_iter)
 
     def __call__(self, epoch):

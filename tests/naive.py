@@ -168,4 +168,9 @@ def optimum(loss, X, y, penalty, *, n_outputs, weight=None, max_iter=20000, tol=
         z = new + (t - 1) / t_next * (new - w)
         w, t = new, t_next
     coef, intercept = w[:, :-1], w[:, -1] - w[:, :-1] @ center
-    return coef, intercept, objective(loss, X, y, coef, intercept, penalty, weight), np.abs(prox_step(w) - w).max()
+    return (
+        coef,
+        intercept,
+        objective(loss, X, y, coef, intercept, penalty, weight),
+        np.abs(prox_step(w) - w).max(),
+    )

@@ -89,12 +89,18 @@ def test_dtype_is_kept(estimator, dtype, three):
     X, y = three
     for rows in (X.astype(dtype), sparse.csr_array(X.astype(dtype))):
         model = clone(estimator).set_params(max_iter=5, tol=None).fit(rows, y)
-        for result in (model.coef_, model.intercept_, model.decision_function(rows), model.predict_proba(rows)):
+        for result in (
+            model.coef_,
+            model.intercept_,
+            model.decision_function(rows),
+            model.predict_proba(rows),
+        ):
             assert result.dtype == dtype
 
 
 @pytest.mark.parametrize(
-    ("dtype", "expected"), [(np.uint8, np.float32), (np.int16, np.float32), (bool, np.float32), (np.int64, np.float64)]
+    ("dtype", "expected"),
+    [(np.uint8, np.float32), (np.int16, np.float32), (bool, np.float32), (np.int64, np.float64)],
 )
 def test_integers_become_the_smallest_exact_float(dtype, expected, three):
     X, y = three
@@ -120,10 +126,14 @@ def test_csr_with_duplicates_and_wide_indices(three):
     csr = sparse.csr_array(X)
     data = np.repeat(csr.data / 2, 2)
     twice = sparse.csr_array((data, np.repeat(csr.indices, 2), 2 * csr.indptr), shape=csr.shape)
-    wide = sparse.csr_array((csr.data, csr.indices.astype(np.int64), csr.indptr.astype(np.int64)), shape=csr.shape)
+    wide = sparse.csr_array(
+        (csr.data, csr.indices.astype(np.int64), csr.indptr.astype(np.int64)), shape=csr.shape
+    )
     expected = SoftmaxClassifier(max_iter=3, tol=None, random_state=0).fit(csr, y).coef_
     for rows in (twice, wide):
-        assert SoftmaxClassifier(max_iter=3, tol=None, random_state=0).fit(rows, y).coef_ == pytest.approx(expected)
+        assert SoftmaxClassifier(max_iter=3, tol=None, random_state=0).fit(rows, y).coef_ == pytest.approx(
+            expected
+        )
     assert twice.nnz == 2 * csr.nnz
 
 
@@ -154,7 +164,9 @@ def test_wrong_parameters_are_named(estimator, parameter, value, allowed, three)
         clone(estimator).set_params(**{parameter: value}).fit(*three)
 
 
-@pytest.mark.parametrize(("parameter", "value"), [("loss", "log"), ("multi_class", "ovo"), ("calibration", "sigmoid")])
+@pytest.mark.parametrize(
+    ("parameter", "value"), [("loss", "log"), ("multi_class", "ovo"), ("calibration", "sigmoid")]
+)
 def test_wrong_svm_parameters_are_named(parameter, value, three):
     with pytest.raises(ValueError, match=rf"'{parameter}' parameter of LinearSVMClassifier.*Got {value!r}"):
         LinearSVMClassifier(**{parameter: value}).fit(*three)
@@ -195,19 +207,24 @@ def test_schedules():
 def test_schedule_changes_the_steps(three):
     X, y = three
     curves = [
-        SoftmaxClassifier(learning_rate=0.01, schedule=s, max_iter=5, tol=None, random_state=0).fit(X, y).loss_curve_
+        SoftmaxClassifier(learning_rate=0.01, schedule=s, max_iter=5, tol=None, random_state=0)
+        .fit(X, y)
+        .loss_curve_
         for s in ("constant", "exponential", "cosine", Exponential(0.5), lambda epoch: 0.0)
     ]
     assert len({tuple(c) for c in curves}) == 5
-    assert curves[0] == SoftmaxClassifier(
-        learning_rate=0.01, max_iter=5, tol=None, random_state=0
-    ).fit(X, y).loss_curve_
+    assert (
+        curves[0]
+        == SoftmaxClassifier(learning_rate=0.01, max_iter=5, tol=None, random_state=0).fit(X, y).loss_curve_
+    )
     assert curves[-1] == pytest.approx([np.log(3)] * 5)
 
 
 def test_float_rate_is_the_textbook_step(three):
     X, y = three
-    model = SoftmaxClassifier(solver="sgd", learning_rate=0.5, alpha=0.1, batch_size="full", max_iter=2, tol=None)
+    model = SoftmaxClassifier(
+        solver="sgd", learning_rate=0.5, alpha=0.1, batch_size="full", max_iter=2, tol=None
+    )
     model.fit(X, y)
     coef, intercept = np.zeros((3, 64)), np.zeros(3)
     for _ in range(2):
@@ -281,7 +298,9 @@ def test_early_stopping_gives_the_best_weights_back(estimator, digits):
     assert model.n_iter_ < 100
     assert len(model.validation_loss_curve_) == len(model.validation_scores_) == model.n_iter_
     assert model.best_iter_ == np.argmin(model.validation_loss_curve_) + 1 < model.n_iter_
-    assert model.validation_scores_[model.best_iter_ - 1] == pytest.approx(model.score(X[val_rows], noisy[val_rows]))
+    assert model.validation_scores_[model.best_iter_ - 1] == pytest.approx(
+        model.score(X[val_rows], noisy[val_rows])
+    )
     if isinstance(model, SoftmaxClassifier):
         held = log_loss(noisy[val_rows], model.predict_proba(X[val_rows]))
         assert min(model.validation_loss_curve_) == pytest.approx(held)
@@ -290,7 +309,11 @@ def test_early_stopping_gives_the_best_weights_back(estimator, digits):
 @both
 def test_early_stopping_holds_out_a_part(estimator, digits):
     X, y = digits
-    model = clone(estimator).set_params(early_stopping=True, max_iter=20, tol=None, validation_fraction=0.25).fit(X, y)
+    model = (
+        clone(estimator)
+        .set_params(early_stopping=True, max_iter=20, tol=None, validation_fraction=0.25)
+        .fit(X, y)
+    )
     assert len(model.validation_scores_) == model.n_iter_
     assert model.t_ == model.n_iter_ * -(-np.ceil(0.75 * len(y)) // 128)
 
@@ -322,7 +345,9 @@ def test_tol_stops_and_max_iter_warns(three):
 def test_divergence_keeps_the_best_weights_and_says_why(loss, digits):
     X, y = digits
     model = LinearSVMClassifier(loss=loss, learning_rate=1e6, calibration=None, max_iter=10, random_state=0)
-    with pytest.warns(ConvergenceWarning, match=r"diverged .* learning_rate 1e\+06: .*StandardScaler") as caught:
+    with pytest.warns(
+        ConvergenceWarning, match=r"diverged .* learning_rate 1e\+06: .*StandardScaler"
+    ) as caught:
         model.fit(1e6 * X, y)
     assert len(caught) == 1
     assert np.isfinite(model.coef_).all()

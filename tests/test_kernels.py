@@ -86,7 +86,13 @@ def test_evaluate(loss, storage, clouds):
     part = problem.subset(np.arange(0, 100, 3, dtype=np.int32))
     assert part.weight[part.index].mean() == pytest.approx(1)
     some = objective(
-        KERNEL_LOSSES[loss][1], X[part.index], problem.target[part.index], coef, intercept, penalty, weight[part.index]
+        KERNEL_LOSSES[loss][1],
+        X[part.index],
+        problem.target[part.index],
+        coef,
+        intercept,
+        penalty,
+        weight[part.index],
     )
     assert part.evaluate(model).objective == pytest.approx(some, rel=1e-12)
 

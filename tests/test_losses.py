@@ -135,7 +135,10 @@ def test_penalty_gradient_prox_and_conjugate(l1_ratio):
     coef = rng.normal(size=(3, 5))
     step = 1e-6
     numeric = [
-        (penalty.value(coef + step * unit.reshape(coef.shape)) - penalty.value(coef - step * unit.reshape(coef.shape)))
+        (
+            penalty.value(coef + step * unit.reshape(coef.shape))
+            - penalty.value(coef - step * unit.reshape(coef.shape))
+        )
         / (2 * step)
         for unit in np.eye(coef.size)
     ]

@@ -78,7 +78,12 @@ def test_squared_hinge_ends_at_the_optimum(multi_class, digits):
         calibration=None,
         alpha=0.05,
         l1_ratio=0.5,
-        **run("momentum", 0.05 if multi_class == "weston_watkins" else 0.2, max_iter=6000, schedule=Exponential(0.9995)),
+        **run(
+            "momentum",
+            0.05 if multi_class == "weston_watkins" else 0.2,
+            max_iter=6000,
+            schedule=Exponential(0.9995),
+        ),
     ).fit(X, y)
     found = objective(loss, X, y, model.coef_, model.intercept_, penalty)
     assert abs(found - best) <= 1e-8 * best
@@ -95,7 +100,10 @@ def test_same_optimum_as_logistic_regression(digits, breast_cancer):
 
 def test_sparse_and_dense_reach_the_same_objective(digits):
     X, y = digits
-    for estimator in (SoftmaxClassifier(random_state=0), LinearSVMClassifier(random_state=0, calibration=None)):
+    for estimator in (
+        SoftmaxClassifier(random_state=0),
+        LinearSVMClassifier(random_state=0, calibration=None),
+    ):
         for l1_ratio in (0.0, 0.5):
             estimator.set_params(alpha=1e-2, l1_ratio=l1_ratio)
             dense = estimator.fit(X, y).loss_curve_[-1]

@@ -40,7 +40,9 @@ CONFIGURATIONS = [
     LinearSVMClassifier(batch_size=8),
 ]
 
-WEIGHTED = "rows of integer weight are drawn into other minibatches than repeated rows: same objective, another path"
+WEIGHTED = (
+    "rows of integer weight are drawn into other minibatches than repeated rows: same objective, another path"
+)
 EXPECTED_FAILURES = {
     "check_sample_weight_equivalence_on_dense_data": WEIGHTED,
     "check_sample_weight_equivalence_on_sparse_data": WEIGHTED,
@@ -94,7 +96,9 @@ def test_grid_search_in_a_pipeline(estimator, grid, backend, table):
     estimator = clone(estimator).set_params(max_iter=10, tol=None, random_state=0)
     name = type(estimator).__name__.lower()
     grid = {f"{name}__{key}": values for key, values in grid.items()}
-    search = GridSearchCV(make_pipeline(StandardScaler(), estimator), grid, cv=3, n_jobs=2, error_score="raise")
+    search = GridSearchCV(
+        make_pipeline(StandardScaler(), estimator), grid, cv=3, n_jobs=2, error_score="raise"
+    )
     with joblib.parallel_backend(backend):
         search.fit(X, y)
     alone = clone(search).set_params(n_jobs=1).fit(X, y)
@@ -219,7 +223,9 @@ def test_pickle_and_joblib(streamed, table, tmp_path):
 def test_sparse_formats(storage, table):
     X, y = table
     expected = SoftmaxClassifier(max_iter=5, tol=None, random_state=0).fit(sparse.csr_array(X), y)
-    model = SoftmaxClassifier(max_iter=5, tol=None, random_state=0).fit(sparse.csr_array(X).asformat(storage), y)
+    model = SoftmaxClassifier(max_iter=5, tol=None, random_state=0).fit(
+        sparse.csr_array(X).asformat(storage), y
+    )
     assert model.coef_ == pytest.approx(expected.coef_)
 
 
@@ -233,8 +239,8 @@ def test_log_loss_is_that_of_cross_validated_temperature(digits):
     train, test = order[:1200], order[1200:]
     svm = LinearSVMClassifier(alpha=1e-2, random_state=0)
     ours = log_loss(y[test], svm.fit(X[train], y[train]).predict_proba(X[test]))
-    peer = CalibratedClassifierCV(clone(svm).set_params(calibration=None), method="temperature", ensemble=False)
+    peer = CalibratedClassifierCV(
+        clone(svm).set_params(calibration=None), method="temperature", ensemble=False
+    )
     theirs = log_loss(y[test], peer.fit(X[train], y[train]).predict_proba(X[test]))
     assert ours <= 1.02 * theirs
-
-

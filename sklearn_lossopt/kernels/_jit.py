@@ -5,6 +5,7 @@ go on returning old results after a helper in another file changed. `kernel` the
 of every file of this folder to the cache key.
 """
 
+import contextlib
 import hashlib
 from pathlib import Path
 
@@ -51,10 +52,8 @@ def kernel(function):
     if config.DISABLE_JIT:
         return compiled
     if CAN_CACHE:
-        try:
+        with contextlib.suppress(RuntimeError, OSError):  # nowhere to write
             compiled._cache = KernelCache(compiled.py_func)
-        except (RuntimeError, OSError):  # nowhere to write
-            pass
     kernels.append(compiled)
     return compiled
 

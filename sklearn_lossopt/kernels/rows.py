@@ -204,7 +204,7 @@ def _scores_csr(rows, index, coef, intercept, out):
 
 
 def _add_gradient_dense(rows, index, slopes, gradient, touched, n_touched):
-    """gradient += slopes^T X, four rows by four outputs at a time."""
+    """Gradient += slopes^T X, four rows by four outputs at a time."""
     values = rows.values
     n_rows = index.size
     n_outputs, n_features = gradient.shape
@@ -284,7 +284,7 @@ def _add_gradient_dense(rows, index, slopes, gradient, touched, n_touched):
 
 
 def _add_gradient_csr(rows, index, slopes, gradient, touched, n_touched):
-    """gradient += X^T slopes; features that it reaches for the first time join the list `touched`.
+    """Gradient += X^T slopes; features that it reaches for the first time join the list `touched`.
 
     `touched` is (features, is_touched); lines of the gradient outside it are zero.
     """

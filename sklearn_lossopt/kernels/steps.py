@@ -1,9 +1,9 @@
 """One step of each optimizer on a line of parameters, and the proximal step of the penalty.
 
 A line of dense parameters is an output and has a `scale` for each feature along it; a line of CSR
-parameters is a feature and has one scale and one `catch_up`. A feature divided by s has its gradient divided by s and its
-coefficient multiplied by s, so in the user's coordinates a step of rate r becomes one of rate
-r * scale ** 2 with scale = 1 / s.
+parameters is a feature and has one scale and one `catch_up`. A feature divided by s has its gradient
+divided by s and its coefficient multiplied by s, so in the user's coordinates a step of rate r
+becomes one of rate r * scale ** 2 with scale = 1 / s.
 
 `catch_up` is the number of steps that this one stands for where a feature is touched by few. The
 gradient carries the L2 penalty of this step, the proximal step that of the missed ones (implicit,
@@ -84,7 +84,9 @@ def sgd_line(i, w, gradient, scale, rate, l1, l2, l2_now):
     for j in range(w.shape[1]):
         r = _at(scale, j)
         step = rate * r * r
-        w[i, j] = shrink(w[i, j] - step * (gradient[i, j] + l2_now * w[i, j]), step * l1, one + step * l2, zero)
+        w[i, j] = shrink(
+            w[i, j] - step * (gradient[i, j] + l2_now * w[i, j]), step * l1, one + step * l2, zero
+        )
         gradient[i, j] = zero
 
 

@@ -1,6 +1,6 @@
 """The solvers: objects with constants of their own, for the estimators' `solver` parameter."""
 
-from .stochastic import SGD, Adam, Minibatch, Momentum, Nesterov, StochasticSolver
+from .stochastic import SGD, Adam, Momentum, Nesterov, StochasticSolver
 
 __all__ = ["SGD", "Adam", "Momentum", "Nesterov"]
 

@@ -35,7 +35,9 @@ class StochasticSolver(BaseEstimator):
     def _fraction(self, name):
         value = getattr(self, name)
         if not isinstance(value, Real) or not 0 <= value < 1:
-            raise ValueError(f"{type(self).__name__}: {name} must be a float in [0, 1). Got {value!r} instead.")
+            raise ValueError(
+                f"{type(self).__name__}: {name} must be a float in [0, 1). Got {value!r} instead."
+            )
         return float(value)
 
 
@@ -265,8 +267,10 @@ def _new_arrays(problem, model):
 
 def _is_alike(before, now):
     """Whether the memory of an earlier chunk fits a later one: not if storage or dtype changed."""
-    return before.coef.shape == now.coef.shape and before.coef.dtype == now.coef.dtype and (
-        (before.block is None) == (now.block is None)
+    return (
+        before.coef.shape == now.coef.shape
+        and before.coef.dtype == now.coef.dtype
+        and ((before.block is None) == (now.block is None))
     )
 
 

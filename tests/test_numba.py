@@ -1,0 +1,188 @@
+"""Rules that keep compiled code right and quick: cache, threads, processes, read-only input."""
+
+import multiprocessing
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import joblib
+import numba
+import numpy as np
+import pytest
+from scipy import sparse
+
+import sklearn_lossopt
+from sklearn_lossopt import LinearSVMClassifier, SoftmaxClassifier
+from sklearn_lossopt.kernels import _jit
+
+PACKAGE = Path(sklearn_lossopt.__file__).parent
+needs_jit = pytest.mark.skipif(numba.config.DISABLE_JIT, reason="nothing is compiled")
+
+RUN = """
+import sys
+import warnings
+import numpy as np
+from scipy import sparse
+warnings.simplefilter("ignore")
+from sklearn_lossopt import SoftmaxClassifier, LinearSVMClassifier
+from sklearn_lossopt.kernels import _jit
+X = np.random.default_rng(0).normal(size=(60, 4)); y = np.arange(60) % 3
+for rows in (X, sparse.csr_array(X.astype(np.float32))):
+    a = SoftmaxClassifier(max_iter=2, random_state=0).fit(rows, y)
+    LinearSVMClassifier(max_iter=2).fit(rows, y)
+stats = [kernel.stats for kernel in _jit.kernels]
+print(sum(sum(s.cache_misses.values()) for s in stats), sum(sum(s.cache_hits.values()) for s in stats))
+print(np.abs(a.coef_).sum())
+"""
+
+
+def run(code, *, package_parent=PACKAGE.parent, **environment):
+    """Standard output of a new process that imports the package from `package_parent`."""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": str(package_parent), **environment},
+        capture_output=True,
+        text=True,
+        cwd=package_parent,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split("\n")
+
+
+@pytest.fixture
+def copy_of_package(tmp_path):
+    shutil.copytree(PACKAGE, tmp_path / "sklearn_lossopt", ignore=shutil.ignore_patterns("__pycache__"))
+    return tmp_path
+
+
+@needs_jit
+def test_second_process_compiles_nothing_and_a_changed_kernel_is_compiled_anew(copy_of_package, tmp_path):
+    where = {"package_parent": copy_of_package, "NUMBA_CACHE_DIR": str(tmp_path / "cache")}
+    misses, hits = map(int, run(RUN, **where)[0].split())
+    assert misses > 0 == hits
+    first = run(RUN, **where)
+    misses, hits = map(int, first[0].split())
+    assert hits > 0 == misses
+
+    # A helper in another file than the cached kernels: Numba alone would not notice.
+    file = copy_of_package / "sklearn_lossopt" / "kernels" / "steps.py"
+    text = file.read_text()
+    changed = text.replace("- rate * r * r * (gradient", "- 2 * rate * r * r * (gradient")
+    assert changed != text
+    file.write_text(changed)
+    second = run(RUN, **where)
+    misses, hits = map(int, second[0].split())
+    assert misses > 0 == hits
+    assert second[1] != first[1]
+
+
+@needs_jit
+def test_hash_covers_every_kernel_file(copy_of_package):
+    folder = copy_of_package / "sklearn_lossopt" / "kernels"
+    before = _jit.hash_of_sources(folder)
+    for file in folder.glob("*.py"):
+        text = file.read_text()
+        file.write_text(text + "\n# changed\n")
+        assert _jit.hash_of_sources(folder) != before
+        file.write_text(text)
+    assert _jit.hash_of_sources(folder) == before
+
+
+@needs_jit
+def test_works_where_nothing_is_writable(copy_of_package):
+    # Root may write anywhere, so what Numba says of a read-only disk is said here for it.
+    code = """
+import numba.core.caching
+def refuse(self, function):
+    raise RuntimeError("cannot cache function: no locator available")
+numba.core.caching.FunctionCache.__init__ = refuse
+"""
+    refused = run(code + RUN, package_parent=copy_of_package)
+    assert not list(copy_of_package.rglob("*.nbi"))
+    blocked = copy_of_package / "a file, not a folder"
+    blocked.touch()
+    where = {"package_parent": copy_of_package, "NUMBA_CACHE_DIR": str(blocked / "cache")}
+    assert run(RUN, **where)[1] == refused[1]
+
+
+def test_without_jit():
+    compiled, plain = run(RUN), run(RUN, NUMBA_DISABLE_JIT="1")
+    assert float(plain[1]) == pytest.approx(float(compiled[1]), rel=1e-4)
+
+
+def test_import_is_light_and_changes_nothing_of_numba():
+    out = run(
+        "import numba, sys\n"
+        "names = [n for n in dir(numba.config) if n.isupper()]\n"
+        "before = {n: getattr(numba.config, n) for n in names}\n"
+        "import sklearn.linear_model\n"
+        "others = set(sys.modules)\n"
+        "import sklearn_lossopt\n"
+        "assert before == {n: getattr(numba.config, n) for n in names}\n"
+        "heavy = {'matplotlib', 'pandas', 'polars', 'torch', 'dask'}\n"
+        "print(sorted(heavy & (set(sys.modules) - others)))"
+    )
+    assert out[0] == "[]"
+
+
+def fit_model(seed, rows="dense"):
+    X = np.random.default_rng(0).normal(size=(300, 6))
+    y = np.arange(300) % 3
+    X = X if rows == "dense" else sparse.csr_array(X)
+    return LinearSVMClassifier(max_iter=20, tol=None, random_state=seed).fit(X, y).coef_
+
+
+def test_threads_and_processes_give_the_same_bits():
+    expected = [fit_model(seed) for seed in range(4)]
+    found = [None] * 4
+
+    def work(seed):
+        found[seed] = fit_model(seed)
+
+    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    in_loky = joblib.Parallel(n_jobs=2, backend="loky")(joblib.delayed(fit_model)(seed) for seed in range(4))
+    for results in (found, in_loky):
+        assert all((a == b).all() for a, b in zip(expected, results, strict=True))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_forked_children_after_a_fit():
+    expected = fit_model(1)
+    with multiprocessing.get_context("fork").Pool(2) as pool:
+        for found in pool.map(fit_model, [1, 1]):
+            assert (found == expected).all()
+
+
+@needs_jit
+@pytest.mark.parametrize("storage", ["dense", "csr"])
+def test_read_only_and_memory_mapped_rows_need_no_compiling(storage, tmp_path):
+    X = np.random.default_rng(0).normal(size=(90, 5)).astype(np.float32)
+    y = np.arange(90) % 3
+    rows = X if storage == "dense" else sparse.csr_array(X)
+    model = SoftmaxClassifier(max_iter=3, tol=None, random_state=0)
+    expected = model.fit(rows, y).coef_
+
+    def n_compiled():
+        return [len(kernel.signatures) for kernel in _jit.kernels]
+
+    before = n_compiled()
+    joblib.dump(rows, tmp_path / "rows")
+    mapped = joblib.load(tmp_path / "rows", mmap_mode="r")
+    values = mapped if storage == "dense" else mapped.data
+    assert not values.flags.writeable
+    assert (model.fit(mapped, y).coef_ == expected).all()
+    if storage == "dense":
+        fixed = X.copy()
+        fixed.flags.writeable = False
+        assert (model.fit(fixed, y).coef_ == expected).all()
+        assert model.fit(np.asfortranarray(X), y).coef_ == pytest.approx(expected)
+    assert n_compiled() == before
