@@ -47,12 +47,17 @@ def test_scores_and_gradient(n_outputs, n_rows, storage):
 
     slopes = rng.normal(size=(n_rows, n_outputs))
     gradient = np.zeros_like(layout)
-    touched = np.zeros(11, np.int64), np.zeros(11, np.bool_)
-    n_touched = add_gradient(rows, index, slopes, gradient, touched, 0)
+    lines, slot = np.zeros(11, np.int64), np.full(11, -1)
+    n_touched = add_gradient(rows, index, slopes, gradient, (lines, slot), 0)
     expected = slopes.T @ X[index]
-    assert gradient == pytest.approx(expected if storage == "dense" else expected.T)
     if storage == "csr":
-        assert set(touched[0][:n_touched]) == set(np.flatnonzero((X[index] != 0).any(axis=0)))
+        reached = lines[:n_touched]
+        assert set(reached) == set(np.flatnonzero((X[index] != 0).any(axis=0)))
+        assert (slot[reached] == np.arange(n_touched)).all()
+        assert gradient[:n_touched] == pytest.approx(expected.T[reached])
+        assert not gradient[n_touched:].any()
+    else:
+        assert gradient == pytest.approx(expected)
 
 
 def test_gather_subtracts_the_shift_before_rounding():

@@ -34,7 +34,7 @@ class State(NamedTuple):
     second_intercept: np.ndarray
     gradient: np.ndarray
     lines: np.ndarray  # dense: all outputs; CSR: room for the list of touched features
-    is_touched: np.ndarray
+    slot: np.ndarray  # CSR: where each feature's gradient is, -1 if untouched
     block: tuple | None  # dense: `rows.new_block`
 
 
@@ -44,7 +44,7 @@ def _lines_dense(rows, state, n_touched):
 
 def _lines_csr(rows, state, n_touched):
     for t in range(n_touched):
-        state.is_touched[state.lines[t]] = False
+        state.slot[state.lines[t]] = -1
     return state.lines[:n_touched]
 
 
@@ -67,7 +67,7 @@ def minibatch_pass(
     slope_sum = np.zeros(n_outputs, state.coef.dtype)
     only_line = np.zeros(1, state.lines.dtype)
     ones = np.ones(n_outputs, state.coef.dtype)
-    touched = (state.lines, state.is_touched)
+    touched = (state.lines, state.slot)
     free = StepSettings(
         settings.optimizer,
         settings.rate,

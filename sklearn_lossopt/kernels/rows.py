@@ -191,16 +191,32 @@ def _scores_dense(rows, index, coef, intercept, out):
 
 
 def _scores_csr(rows, index, coef, intercept, out):
+    """out[i] = x_index[i] @ coef + intercept, four stored entries at a time."""
+    data, indices, indptr = rows.data, rows.indices, rows.indptr
     n_outputs = coef.shape[1]
     for i in range(index.size):
-        line = out[i]
         for k in range(n_outputs):
-            line[k] = intercept[k]
-        for p in range(rows.indptr[index[i]], rows.indptr[index[i] + 1]):
-            x = rows.data[p]
-            w = coef[rows.indices[p]]
+            out[i, k] = intercept[k]
+        p = indptr[index[i]]
+        stop = indptr[index[i] + 1]
+        while p + 4 <= stop:
+            x0 = data[p]
+            x1 = data[p + 1]
+            x2 = data[p + 2]
+            x3 = data[p + 3]
+            j0 = indices[p]
+            j1 = indices[p + 1]
+            j2 = indices[p + 2]
+            j3 = indices[p + 3]
             for k in range(n_outputs):
-                line[k] += x * w[k]
+                out[i, k] += x0 * coef[j0, k] + x1 * coef[j1, k] + x2 * coef[j2, k] + x3 * coef[j3, k]
+            p += 4
+        while p < stop:
+            x0 = data[p]
+            j0 = indices[p]
+            for k in range(n_outputs):
+                out[i, k] += x0 * coef[j0, k]
+            p += 1
 
 
 def _add_gradient_dense(rows, index, slopes, gradient, touched, n_touched):
@@ -284,24 +300,26 @@ def _add_gradient_dense(rows, index, slopes, gradient, touched, n_touched):
 
 
 def _add_gradient_csr(rows, index, slopes, gradient, touched, n_touched):
-    """Gradient += X^T slopes; features that it reaches for the first time join the list `touched`.
+    """gradient[slot[j]] += (X^T slopes)[j]: the touched features, side by side in the cache.
 
-    `touched` is (features, is_touched); lines of the gradient outside it are zero.
+    `touched` is (lines, slot): the feature of each slot in use, and the slot of each feature, -1
+    for none yet. The gradient of slots not in use is zero.
     """
-    features, is_touched = touched
+    lines, slot = touched
+    data, indices, indptr = rows.data, rows.indices, rows.indptr
     n_outputs = gradient.shape[1]
     for i in range(index.size):
-        slope = slopes[i]
-        for p in range(rows.indptr[index[i]], rows.indptr[index[i] + 1]):
-            j = rows.indices[p]
-            if not is_touched[j]:
-                is_touched[j] = True
-                features[n_touched] = j
+        for p in range(indptr[index[i]], indptr[index[i] + 1]):
+            j = indices[p]
+            t = slot[j]
+            if t < 0:
+                t = n_touched
+                slot[j] = t
+                lines[t] = j
                 n_touched += 1
-            x = rows.data[p]
-            line = gradient[j]
+            x = data[p]
             for k in range(n_outputs):
-                line[k] += x * slope[k]
+                gradient[t, k] += x * slopes[i, k]
     return n_touched
 
 

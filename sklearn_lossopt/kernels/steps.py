@@ -71,71 +71,71 @@ def shrink(value, threshold, divisor, zero):
     return (max(value - threshold, zero) + min(value + threshold, zero)) / divisor
 
 
-# Each function below updates line `i` of a matrix of parameters in place and clears its gradient.
-# Matrices come whole and constants one by one: slicing off lines, or reading constants from a tuple
+# Each function below updates line `i` of a matrix of parameters in place by line `t` of the gradient,
+# which it clears. Matrices come whole and constants one by one: slicing off lines, or reading constants from a tuple
 # in the loop, costs more than a short line's work. `l1` and `l2` go into the proximal step, `l2_now`
 # into the gradient.
 
 
 @inlined
-def sgd_line(i, w, gradient, scale, rate, l1, l2, l2_now):
+def sgd_line(i, t, w, gradient, scale, rate, l1, l2, l2_now):
     zero = w.dtype.type(0)
     one = w.dtype.type(1)
     for j in range(w.shape[1]):
         r = _at(scale, j)
         step = rate * r * r
         w[i, j] = shrink(
-            w[i, j] - step * (gradient[i, j] + l2_now * w[i, j]), step * l1, one + step * l2, zero
+            w[i, j] - step * (gradient[t, j] + l2_now * w[i, j]), step * l1, one + step * l2, zero
         )
-        gradient[i, j] = zero
+        gradient[t, j] = zero
 
 
 @inlined
-def momentum_line(i, w, gradient, velocity, scale, rate, l1, l2, l2_now, momentum):
+def momentum_line(i, t, w, gradient, velocity, scale, rate, l1, l2, l2_now, momentum):
     zero = w.dtype.type(0)
     one = w.dtype.type(1)
     if l1 == 0 and l2 == 0:
         for j in range(w.shape[1]):
             r = _at(scale, j)
-            v = momentum * velocity[i, j] - rate * r * r * (gradient[i, j] + l2_now * w[i, j])
+            v = momentum * velocity[i, j] - rate * r * r * (gradient[t, j] + l2_now * w[i, j])
             velocity[i, j] = v
             w[i, j] += v
-            gradient[i, j] = zero
+            gradient[t, j] = zero
         return
     for j in range(w.shape[1]):
         r = _at(scale, j)
         step = rate * r * r
-        v = momentum * velocity[i, j] - step * (gradient[i, j] + l2_now * w[i, j])
+        v = momentum * velocity[i, j] - step * (gradient[t, j] + l2_now * w[i, j])
         ahead = w[i, j] + v
         after = shrink(ahead, step * l1, one + step * l2, zero)
         velocity[i, j] = v + (after - ahead)  # the displacement after the prox
         w[i, j] = after
-        gradient[i, j] = zero
+        gradient[t, j] = zero
 
 
 @inlined
-def nesterov_line(i, w, gradient, position, scale, rate, l1, l2, l2_now, momentum):
+def nesterov_line(i, t, w, gradient, position, scale, rate, l1, l2, l2_now, momentum):
     """`w` is the point ahead of `position`, where the gradient was taken."""
     zero = w.dtype.type(0)
     one = w.dtype.type(1)
     for j in range(w.shape[1]):
         r = _at(scale, j)
         step = rate * r * r
-        after = shrink(w[i, j] - step * (gradient[i, j] + l2_now * w[i, j]), step * l1, one + step * l2, zero)
+        after = shrink(w[i, j] - step * (gradient[t, j] + l2_now * w[i, j]), step * l1, one + step * l2, zero)
         w[i, j] = after + momentum * (after - position[i, j])
         position[i, j] = after
-        gradient[i, j] = zero
+        gradient[t, j] = zero
 
 
 @inlined
 def adam_line(
-    i, w, gradient, first, second, scale, rate, l1, l2, l2_now, beta_1, beta_2, epsilon, unbias_1, unbias_2
+    i, t, w, gradient, first, second, scale, rate, l1, l2, l2_now, beta_1, beta_2, epsilon, unbias_1, unbias_2
 ):
     zero = w.dtype.type(0)
     one = w.dtype.type(1)
     # Two loops: with all five arrays in one LLVM would not check for overlaps, so not vectorize.
     for j in range(w.shape[1]):
-        g = (gradient[i, j] + l2_now * w[i, j]) * _at(scale, j)
+        g = (gradient[t, j] + l2_now * w[i, j]) * _at(scale, j)
         first[i, j] = beta_1 * first[i, j] + (one - beta_1) * g
         second[i, j] = beta_2 * second[i, j] + (one - beta_2) * g * g
     for j in range(w.shape[1]):
@@ -144,7 +144,7 @@ def adam_line(
         # The prox must be taken in the metric of the step, or the iteration stops elsewhere.
         w[i, j] = shrink(w[i, j] - step * first[i, j] * unbias_1, step * r * l1, one + step * r * l2, zero)
     for j in range(w.shape[1]):
-        gradient[i, j] = zero
+        gradient[t, j] = zero
 
 
 @helper
@@ -155,27 +155,32 @@ def update_lines(rows, lines, w, gradient, first, second, scale, catch_up, n_ste
     optimizer, rate, l1, l2, momentum, decay, epsilon = settings
     # A loop for each optimizer: with the choice inside one loop, short lines take three times as long.
     if optimizer == MOMENTUM:
-        for i in lines:
+        for t in range(lines.size):
+            i = lines[t]
             times = catch_up_of_line(rows, catch_up, i)
             r = scale_of_line(rows, scale, i)
-            momentum_line(i, w, gradient, first, r, rate, l1 * times, l2 * (times - one), l2, momentum)
+            momentum_line(i, t, w, gradient, first, r, rate, l1 * times, l2 * (times - one), l2, momentum)
     elif optimizer == NESTEROV:
-        for i in lines:
+        for t in range(lines.size):
+            i = lines[t]
             times = catch_up_of_line(rows, catch_up, i)
             r = scale_of_line(rows, scale, i)
-            nesterov_line(i, w, gradient, second, r, rate, l1 * times, l2 * (times - one), l2, momentum)
+            nesterov_line(i, t, w, gradient, second, r, rate, l1 * times, l2 * (times - one), l2, momentum)
     elif optimizer == SGD:
-        for i in lines:
+        for t in range(lines.size):
+            i = lines[t]
             times = catch_up_of_line(rows, catch_up, i)
             r = scale_of_line(rows, scale, i)
-            sgd_line(i, w, gradient, r, rate, l1 * times, l2 * (times - one), l2)
+            sgd_line(i, t, w, gradient, r, rate, l1 * times, l2 * (times - one), l2)
     else:
         unbias_1 = number(1 / (1 - float(momentum) ** n_steps))
         unbias_2 = number(1 / (1 - float(decay) ** n_steps))
-        for i in lines:
+        for t in range(lines.size):
+            i = lines[t]
             times = catch_up_of_line(rows, catch_up, i)
             adam_line(
                 i,
+                t,
                 w,
                 gradient,
                 first,

@@ -260,7 +260,7 @@ def _new_arrays(problem, model):
         second_intercept=np.zeros_like(model.intercept),
         gradient=zeros(),
         lines=np.arange(n_listed or problem.n_outputs),
-        is_touched=np.zeros(n_listed, np.bool_),
+        slot=np.full(n_listed, -1),
         block=new_block(problem.rows, problem.index),
     )
 
