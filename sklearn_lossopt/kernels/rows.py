@@ -11,7 +11,7 @@ from numba.extending import overload
 
 from ._jit import OPTIONS
 
-ROWS_PER_BLOCK = 64  # rows gathered, scored and differentiated while they are in the cache
+ROWS_PER_BLOCK = 32  # rows gathered, scored and differentiated while they are in the cache
 
 
 class DenseRows(NamedTuple):
