@@ -22,7 +22,121 @@ def _is_calibrated(estimator):
 
 
 class LinearSVMClassifier(BaseLossClassifier):
-    """Linear support vector machine with a multiclass hinge loss."""
+    """Linear support vector machine with a multiclass hinge loss, and probabilities.
+
+    Minimizes, by minibatch gradient steps over rows i with weights w_i and scores s_i = W x_i + b,
+    ``sum_i w_i loss(s_i, y_i) / sum_i w_i + alpha * (l1_ratio * |W|_1 + (1 - l1_ratio) / 2 *
+    |W|_F^2)``. Two classes have one row of coefficients and ``max(0, 1 - t s)``, or its square, as in
+    ``LinearSVC`` and ``SGDClassifier``.
+
+    Parameters
+    ----------
+    loss : {"hinge", "squared_hinge"}, default="hinge"
+        The hinge ``max(0, z)``, or its square.
+    multi_class : {"weston_watkins", "crammer_singer", "ovr"}, default="weston_watkins"
+        Which hinges make up the loss of scores s for class y: ``sum_{j != y} max(0, s_j - s_y + 1)``
+        (Weston and Watkins 1999, the lecture's), ``max_{j != y} max(0, s_j - s_y + 1)`` (Crammer and
+        Singer 2001), or ``sum_j max(0, 1 - t_j s_j)`` with t_j = +1 for j = y, else -1.
+    calibration : "temperature" or None, default="temperature"
+        Divide scores by `temperature_` to make probabilities of them (Guo et al. 2017). The
+        temperature comes from rows that the scoring model was not trained on: `X_val`, those that
+        early stopping holds out, or else a fifth of the rows in a shorter fit of its own, which
+        changes no coefficient. None: no `predict_proba`.
+    alpha : float, default=1e-4
+        Strength of the penalty, >= 0: the lecture's lambda, for half the sum of squares.
+        ``LogisticRegression``'s C is ``1 / (alpha * n_samples)``.
+    l1_ratio : float, default=0.0
+        Share of L1 in the penalty, in [0, 1]: 0 is L2, 1 is L1, which gives exact zeros.
+    fit_intercept : bool, default=True
+        Whether to learn intercepts, which are never penalized. Without them features are not
+        centered either.
+    solver : {"auto", "momentum", "sgd", "nesterov", "adam"} or object, default="auto"
+        A name, or an object of :mod:`sklearn_lossopt.solvers` with constants of its own
+        (``solver=Adam(beta_1=0.8)``; a search reaches them as ``solver__beta_1``). "auto" is
+        momentum. None of these solvers proves how near the optimum it ends.
+    learning_rate : "auto" or float, default="auto"
+        A float > 0 is the plain textbook step in the coordinates of X. "auto" scales (and, dense
+        with intercept, centers) the features inside the solver and needs no tuning.
+    schedule : {"auto", "constant", "exponential", "cosine"} or callable, default="auto"
+        Factor of the rate by pass, from 0 on: a name, an object of
+        :mod:`sklearn_lossopt.schedules` (``schedule__decay``) or any callable. "auto" is constant
+        for a rate of your own; the automatic rate falls to 0 at `max_iter`, sooner where the
+        objective stalls.
+    batch_size : int, "auto" or "full", default="auto"
+        Rows a step: "auto" is min(128, n_samples), "full" all (gradient descent). Batches differ in
+        size by at most a row.
+    max_iter : int, default=200
+        Passes over the rows, at most.
+    tol : float or None, default=1e-4
+        Stop when the objective F has not improved by ``tol * max(F, 1e-3 * F0)`` for
+        `n_iter_no_change` passes, where F0 is the objective at zero. That guarantees nothing about
+        the distance to the optimum. None: never.
+    n_iter_no_change : int, default=5
+        Patience, in passes.
+    early_stopping : "auto" or bool, default="auto"
+        Watch the weighted loss of held-out rows, without penalty, in place of the objective. "auto":
+        if `X_val` is given to `fit`; True: also without it, on a stratified `validation_fraction`.
+    validation_fraction : float, default=0.1
+        Share of rows that early stopping holds out, in (0, 1).
+    shuffle : bool, default=True
+        Visit the rows in a new random order each pass.
+    class_weight : dict, "balanced" or None, default=None
+        Factor of the row weights by class; classes that a dict does not name have 1. "balanced":
+        inverse to the classes' sums of `sample_weight`.
+    warm_start : bool, default=False
+        Let `fit` begin at the coefficients of the last fit.
+    random_state : int, RandomState instance or None, default=None
+        For the order of rows and what is held out. The same seed gives the same bits.
+    verbose : int, default=0
+        Print a line a pass.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The labels, sorted.
+    coef_ : ndarray of shape (n_classes, n_features), or (1, n_features) for two classes
+        Coefficients, of the dtype of X (float32 stays float32).
+    intercept_ : ndarray of shape (n_classes,) or (1,)
+        Intercepts.
+    n_iter_ : int
+        Passes run.
+    t_ : int
+        Parameter updates, over all calls of `partial_fit` and warm starts.
+    best_iter_ : int
+        The pass whose weights were kept, from 1: that of the lowest objective or, with early
+        stopping, held-out loss. 0 if no pass was better than the start.
+    loss_curve_ : list of float
+        Objective after each pass.
+    validation_loss_curve_, validation_scores_ : list of float
+        Loss and accuracy of the held-out rows after each pass, with early stopping.
+    learning_rate_ : float
+        The rate; the automatic one is in coordinates where features are scaled.
+    solver_ : str or object
+        The solver used.
+    converged_ : bool
+        Whether it stopped because nothing improved any more.
+    temperature_ : float
+        What divides the scores; only with `calibration`.
+    n_features_in_ : int
+        Number of features.
+    feature_names_in_ : ndarray of shape (n_features,)
+        Names of the features, where X has them.
+
+    See Also
+    --------
+    SoftmaxClassifier : The same with cross-entropy loss.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn_lossopt import LinearSVMClassifier
+    >>> X, y = load_iris(return_X_y=True)
+    >>> model = LinearSVMClassifier(random_state=0).fit(X, y)
+    >>> model.score(X, y) > 0.95
+    True
+    >>> model.predict_proba(X[:1]).shape
+    (1, 3)
+    """
 
     _parameter_constraints = {
         **BaseLossClassifier._parameter_constraints,
@@ -85,8 +199,32 @@ class LinearSVMClassifier(BaseLossClassifier):
 
     @available_if(_is_calibrated)
     def predict_proba(self, X):
+        """Probability of each class, ``softmax(scores / temperature_)``.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+            In the order of `classes_`; rows sum to 1.
+        """
         return super().predict_proba(X)
 
     @available_if(_is_calibrated)
     def predict_log_proba(self, X):
+        """Logarithms of `predict_proba`, computed without underflow.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+            In the order of `classes_`.
+        """
         return super().predict_log_proba(X)

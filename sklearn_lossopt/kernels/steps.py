@@ -72,9 +72,9 @@ def shrink(value, threshold, divisor, zero):
 
 
 # Each function below updates line `i` of a matrix of parameters in place by line `t` of the gradient,
-# which it clears. Matrices come whole and constants one by one: slicing off lines, or reading constants from a tuple
-# in the loop, costs more than a short line's work. `l1` and `l2` go into the proximal step, `l2_now`
-# into the gradient.
+# which it clears. Matrices come whole and constants one by one: slicing off lines, or reading
+# constants from a tuple in the loop, costs more than a short line's work. `l1` and `l2` go into the
+# proximal step, `l2_now` into the gradient.
 
 
 @inlined
