@@ -154,11 +154,13 @@ def test_data_frames_and_feature_names(frame, table):
     X, y = table
     columns = {f"f{j}": X[:, j].astype(np.float32) for j in range(8)}
     model = SoftmaxClassifier(max_iter=5, tol=None, random_state=0).fit(frame(columns), y)
-    assert list(model.feature_names_in_) == list(columns)
     assert model.coef_.dtype == np.float32
     assert model.predict(frame(columns)).shape == y.shape
     plain = SoftmaxClassifier(max_iter=5, tol=None, random_state=0).fit(X.astype(np.float32), y)
     assert (plain.coef_ == model.coef_).all()
+    if frame is pl.DataFrame and NEWEST < (1, 8):
+        return  # older releases of scikit-learn do not see the names of polars' columns
+    assert list(model.feature_names_in_) == list(columns)
     with pytest.raises(ValueError, match="feature names should match"):
         model.predict(frame({name.upper(): values for name, values in columns.items()}))
 
