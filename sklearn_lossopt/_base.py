@@ -24,6 +24,7 @@ from ._compat import (
     fit_context,
     weights_of_classes,
 )
+from .kernels.rows import has_duplicates
 from .penalties import ElasticNet
 from .problem import Problem, as_rows
 from .solvers.stochastic import AUTO_BATCH, Minibatch, StochasticSolver
@@ -252,7 +253,11 @@ class BaseLossClassifier(SparseCoefMixin, LinearClassifierMixin, BaseEstimator):
             )
         X, y = validate_data(self, X, y, accept_sparse="csr", dtype=_dtype_for(X), order="C", reset=reset)
         check_classification_targets(y)
-        return _canonical(X), y, _check_weight(sample_weight, X, "sample_weight", may_be_zero=may_be_zero)
+        return (
+            _without_duplicates(X),
+            y,
+            _check_weight(sample_weight, X, "sample_weight", may_be_zero=may_be_zero),
+        )
 
     def _check_validation(self, X_val, y_val, sample_weight_val, problem, classes):
         """The problem of the validation rows, or None."""
@@ -277,7 +282,7 @@ class BaseLossClassifier(SparseCoefMixin, LinearClassifierMixin, BaseEstimator):
         if unknown.size:
             raise ValueError(f"y_val has labels that y does not have: {unknown!r}.")
         weight = _check_weight(sample_weight_val, X_val, "sample_weight_val")
-        return self._problem(_canonical(X_val), y_val, weight, classes)
+        return self._problem(_without_duplicates(X_val), y_val, weight, classes)
 
     def _check_stream_parameters(self):
         """Refuse in partial_fit what needs all rows at once."""
@@ -485,11 +490,13 @@ def _dtype_for(X):
     return [np.float64, np.float32]
 
 
-def _canonical(X):
-    """CSR without duplicate entries; the user's own matrix is left as it is."""
+def _without_duplicates(X):
+    """X itself, or a copy where it is CSR that stores an entry in parts; order in a row is free."""
     if sparse.issparse(X) and not X.has_canonical_format:
-        X = X.copy()
-        X.sum_duplicates()
+        rows = as_rows(X)
+        if has_duplicates(rows.indices, rows.indptr, rows.n_features):
+            X = X.copy()
+            X.sum_duplicates()
     return X
 
 

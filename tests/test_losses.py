@@ -6,6 +6,8 @@ from naive import KERNEL_LOSSES
 from scipy.optimize import minimize
 
 from sklearn_lossopt import losses
+from sklearn_lossopt.kernels._jit import helper
+from sklearn_lossopt.kernels.exponential import exp_nonpositive
 from sklearn_lossopt.kernels.losses import differentiate, is_right, loss_at_zero
 from sklearn_lossopt.penalties import ElasticNet
 
@@ -13,6 +15,11 @@ ALL = {name: (loss, n) for name, (_, loss, n) in KERNEL_LOSSES.items()}
 ALL["exponential"] = (losses.ExponentialLoss(), 2)
 ALL["hinge_margin_2"] = (losses.BinaryHinge(margin=2.0), 2)
 ALL["weston_watkins_margin_half"] = (losses.WestonWatkins(margin=0.5), 5)
+
+
+@helper
+def compiled_exp(x):
+    return exp_nonpositive(x)
 
 
 def draw(n_classes, size=1.0, n_rows=40, seed=0):
@@ -111,6 +118,15 @@ def test_kernel_is_finite_at_extreme_scores(name):
             assert np.isfinite(differentiate(number, slopes[i], y[i]))
         assert np.isfinite(slopes).all()
         assert np.isfinite(loss.value(scores, y)).all()
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_exponential(dtype):
+    x = -np.r_[0, np.geomspace(1e-12, 80, 2000), np.log(2) * np.arange(0.5, 60)].astype(dtype)
+    found = np.array([compiled_exp(value) for value in x])
+    exact = np.exp(x.astype(np.longdouble))
+    assert (np.abs(found / exact - 1) < (2 + np.abs(x) / 4) * np.finfo(dtype).eps).all()
+    assert 0 <= compiled_exp(dtype(-1e5)) < 1e-37
 
 
 @pytest.mark.parametrize("name", KERNEL_LOSSES)

@@ -3,6 +3,7 @@
 import math
 
 from ._jit import helper
+from .exponential import exp_nonpositive
 
 SOFTMAX, LOGISTIC, HINGE, WESTON_WATKINS, CRAMMER_SINGER = range(5)
 SQUARED = 8  # added to the number of a hinge loss
@@ -31,7 +32,7 @@ def differentiate(loss, scores, target):
         margin = float(top) - float(scores[target])
         total = number(0)
         for k in range(n_outputs):
-            scores[k] = math.exp(scores[k] - top)
+            scores[k] = exp_nonpositive(scores[k] - top)
             total += scores[k]
         inverse = number(1) / total
         for k in range(n_outputs):
@@ -42,7 +43,7 @@ def differentiate(loss, scores, target):
         sign = number(1) if target == 1 else number(-1)
         margin = sign * scores[0]
         # exp of a negative number only: neither branch overflows
-        small = math.exp(-abs(margin))
+        small = exp_nonpositive(-abs(margin))
         if margin > 0:
             scores[0] = -sign * small / (number(1) + small)
             return math.log1p(float(small))

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numba.extending import overload
 
-from ._jit import OPTIONS
+from ._jit import OPTIONS, kernel
 
 ROWS_PER_BLOCK = 32  # rows gathered, scored and differentiated while they are in the cache
 
@@ -325,3 +325,15 @@ def _add_gradient_csr(rows, index, slopes, gradient, touched, n_touched):
 
 scores = by_storage(_scores_dense, _scores_csr)
 add_gradient = by_storage(_add_gradient_dense, _add_gradient_csr)
+
+
+@kernel
+def has_duplicates(indices, indptr, n_features):
+    """Whether a row of a CSR matrix stores a feature twice; the order in a row does not matter."""
+    last_row = np.full(n_features, -1)
+    for i in range(indptr.size - 1):
+        for p in range(indptr[i], indptr[i + 1]):
+            if last_row[indices[p]] == i:
+                return True
+            last_row[indices[p]] = i
+    return False
