@@ -13,7 +13,7 @@ from scipy import sparse
 from .kernels.evaluate import evaluate, score_rows
 from .kernels.losses import loss_at_zero
 from .kernels.moments import sum_moments
-from .kernels.rows import CSRRows, DenseRows, read_only
+from .kernels.rows import ROWS_PER_BLOCK, CSRRows, DenseRows, read_only
 from .penalties import ElasticNet
 
 
@@ -118,8 +118,9 @@ class Problem:
 
     def evaluate(self, model, *, with_accuracy=False):
         """Objective, data loss and (on demand, else 0) accuracy of a model on the rows in use."""
+        block = np.empty((ROWS_PER_BLOCK, self.n_outputs), self.dtype)
         loss, right, mass, absolute, square = evaluate(
-            self.rows, self.index, self.target, self.weight, self.loss, *model, with_accuracy
+            self.rows, self.index, self.target, self.weight, self.loss, *model, block, with_accuracy
         )
         loss /= mass
         penalty = self.penalty.l1 * absolute + self.penalty.l2 / 2 * square

@@ -1,19 +1,19 @@
 """The terms of the objective and the accuracy: one pass over rows, float64 sums."""
 
-import numpy as np
-
 from ._jit import kernel
 from .losses import differentiate, is_right
 from .rows import ROWS_PER_BLOCK, scores
 
 
 @kernel
-def evaluate(rows, index, target, weight, loss, coef, intercept, with_accuracy):
-    """Weighted sums of loss and right answers, sum of weights, of |coef| and of coef ** 2."""
+def evaluate(rows, index, target, weight, loss, coef, intercept, block, with_accuracy):
+    """Weighted sums of loss and right answers, sum of weights, of |coef| and of coef ** 2.
+
+    `block` is room for the scores of ROWS_PER_BLOCK rows.
+    """
     total = 0.0
     right = 0.0
     mass = 0.0
-    block = np.empty((ROWS_PER_BLOCK, intercept.size), coef.dtype)
     for start in range(0, index.size, ROWS_PER_BLOCK):
         part = index[start : start + ROWS_PER_BLOCK]
         scores(rows, part, coef, intercept, block)

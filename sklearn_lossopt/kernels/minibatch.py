@@ -7,7 +7,7 @@ import numpy as np
 from ._jit import kernel
 from .losses import differentiate
 from .rows import ROWS_PER_BLOCK, add_gradient, by_storage, gather, scores
-from .steps import StepSettings, update_lines
+from .steps import Parameters, StepSettings, update_lines
 
 
 class Geometry(NamedTuple):
@@ -24,18 +24,25 @@ class Geometry(NamedTuple):
 
 
 class State(NamedTuple):
-    """What a pass changes. Matrices have the storage's layout; `intercept` belongs to shifted rows."""
+    """What a pass changes, and its scratch: made in Python, as that is quicker to compile.
 
-    coef: np.ndarray
-    intercept: np.ndarray
-    first: np.ndarray
-    second: np.ndarray
-    first_intercept: np.ndarray
-    second_intercept: np.ndarray
-    gradient: np.ndarray
-    lines: np.ndarray  # dense: all outputs; CSR: room for the list of touched features
-    slot: np.ndarray  # CSR: where each feature's gradient is, -1 if untouched
-    block: tuple | None  # dense: `rows.new_block`
+    coef : Parameters in the storage's layout.
+    intercept : Parameters of shape (1, n_outputs); belongs to shifted rows.
+    lines : dense: all outputs; CSR: room for the list of touched features.
+    slot : CSR: where each feature's gradient is, -1 if untouched.
+    block : dense: `rows.new_block`; CSR: None.
+    slopes : (ROWS_PER_BLOCK, n_outputs).
+    only_line, ones : the lines and scales of the intercepts.
+    """
+
+    coef: Parameters
+    intercept: Parameters
+    lines: np.ndarray
+    slot: np.ndarray
+    block: tuple | None
+    slopes: np.ndarray
+    only_line: np.ndarray
+    ones: np.ndarray
 
 
 def _lines_dense(rows, state, n_touched):
@@ -60,13 +67,12 @@ def minibatch_pass(
     `n_steps` were run before. Weights have mean 1 over the fit; a batch is divided by its number of
     rows, never by its own sum of weights, which would erase class weights in small batches.
     """
-    number = state.coef.dtype.type
+    number = weight.dtype.type
     n_rows = order.size
-    n_outputs = state.intercept.size
-    slopes = np.empty((ROWS_PER_BLOCK, n_outputs), state.coef.dtype)
-    slope_sum = np.zeros(n_outputs, state.coef.dtype)
-    only_line = np.zeros(1, state.lines.dtype)
-    ones = np.ones(n_outputs, state.coef.dtype)
+    slopes = state.slopes
+    n_outputs = slopes.shape[1]
+    intercept = state.intercept.values[0]
+    slope_sum = state.intercept.gradient[0]
     touched = (state.lines, state.slot)
     free = StepSettings(
         settings.optimizer,
@@ -84,7 +90,7 @@ def minibatch_pass(
         for begin in range(start, stop, ROWS_PER_BLOCK):
             part = order[begin : min(begin + ROWS_PER_BLOCK, stop)]
             near, at = gather(rows, part, geometry.shift, state.block)
-            scores(near, at, state.coef, state.intercept, slopes)
+            scores(near, at, state.coef.values, intercept, slopes)
             for i in range(part.size):
                 row = part[i]
                 differentiate(loss, slopes[i], target[row])
@@ -92,32 +98,12 @@ def minibatch_pass(
                 for k in range(n_outputs):
                     slopes[i, k] *= share
                     slope_sum[k] += slopes[i, k]
-            n_touched = add_gradient(near, at, slopes, state.gradient, touched, n_touched)
+            n_touched = add_gradient(near, at, slopes, state.coef.gradient, touched, n_touched)
         step = n_steps + batch + 1
-        update_lines(
-            rows,
-            lines_to_update(rows, state, n_touched),
-            state.coef,
-            state.gradient,
-            state.first,
-            state.second,
-            geometry.scale,
-            geometry.catch_up,
-            step,
-            settings,
-        )
+        lines = lines_to_update(rows, state, n_touched)
+        update_lines(rows, lines, state.coef, geometry.scale, geometry.catch_up, step, settings)
         if fit_intercept:
-            update_lines(
-                rows,
-                only_line,
-                state.intercept.reshape(1, n_outputs),
-                slope_sum.reshape(1, n_outputs),
-                state.first_intercept.reshape(1, n_outputs),
-                state.second_intercept.reshape(1, n_outputs),
-                ones,
-                ones,
-                step,
-                free,
-            )
+            update_lines(rows, state.only_line, state.intercept, state.ones, state.ones, step, free)
         else:
-            slope_sum[:] = number(0)
+            for k in range(n_outputs):
+                slope_sum[k] = number(0)

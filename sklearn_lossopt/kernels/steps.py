@@ -13,13 +13,23 @@ hence stable for any number of them) and the whole L1 penalty.
 import math
 from typing import NamedTuple
 
+import numpy as np
 from numba import types
 from numba.extending import overload
 
 from ._jit import OPTIONS, helper, inlined
 from .rows import by_storage
 
-SGD, MOMENTUM, NESTEROV, ADAM = range(4)
+MOMENTUM, NESTEROV, ADAM = range(3)  # plain gradient descent is NESTEROV with momentum 0
+
+
+class Parameters(NamedTuple):
+    """Parameters and the optimizer's memory: the coefficients, or the intercepts as one line."""
+
+    values: np.ndarray
+    gradient: np.ndarray
+    first: np.ndarray
+    second: np.ndarray
 
 
 class StepSettings(NamedTuple):
@@ -78,19 +88,6 @@ def shrink(value, threshold, divisor, zero):
 
 
 @inlined
-def sgd_line(i, t, w, gradient, scale, rate, l1, l2, l2_now):
-    zero = w.dtype.type(0)
-    one = w.dtype.type(1)
-    for j in range(w.shape[1]):
-        r = _at(scale, j)
-        step = rate * r * r
-        w[i, j] = shrink(
-            w[i, j] - step * (gradient[t, j] + l2_now * w[i, j]), step * l1, one + step * l2, zero
-        )
-        gradient[t, j] = zero
-
-
-@inlined
 def momentum_line(i, t, w, gradient, velocity, scale, rate, l1, l2, l2_now, momentum):
     zero = w.dtype.type(0)
     one = w.dtype.type(1)
@@ -115,7 +112,7 @@ def momentum_line(i, t, w, gradient, velocity, scale, rate, l1, l2, l2_now, mome
 
 @inlined
 def nesterov_line(i, t, w, gradient, position, scale, rate, l1, l2, l2_now, momentum):
-    """`w` is the point ahead of `position`, where the gradient was taken."""
+    """`w` is the point ahead of `position`, where the gradient was taken; momentum 0 is plain descent."""
     zero = w.dtype.type(0)
     one = w.dtype.type(1)
     for j in range(w.shape[1]):
@@ -133,7 +130,7 @@ def adam_line(
 ):
     zero = w.dtype.type(0)
     one = w.dtype.type(1)
-    # Two loops: with all five arrays in one LLVM would not check for overlaps, so not vectorize.
+    # Two loops: with five arrays that change in one, LLVM would not check for overlaps, so not vectorize.
     for j in range(w.shape[1]):
         g = (gradient[t, j] + l2_now * w[i, j]) * _at(scale, j)
         first[i, j] = beta_1 * first[i, j] + (one - beta_1) * g
@@ -142,14 +139,15 @@ def adam_line(
         r = _at(scale, j)
         step = rate * r / (math.sqrt(second[i, j] * unbias_2) + epsilon)
         # The prox must be taken in the metric of the step, or the iteration stops elsewhere.
-        w[i, j] = shrink(w[i, j] - step * first[i, j] * unbias_1, step * r * l1, one + step * r * l2, zero)
-    for j in range(w.shape[1]):
+        ahead = w[i, j] - step * first[i, j] * unbias_1
+        w[i, j] = shrink(ahead, step * r * l1, one + step * r * l2, zero)
         gradient[t, j] = zero
 
 
 @helper
-def update_lines(rows, lines, w, gradient, first, second, scale, catch_up, n_steps, settings):
-    """Step number `n_steps` of any optimizer on some lines; `first` and `second` are its memory."""
+def update_lines(rows, lines, parameters, scale, catch_up, n_steps, settings):
+    """Step number `n_steps` of any optimizer on some lines of parameters."""
+    w, gradient, first, second = parameters
     number = w.dtype.type
     one = number(1)
     optimizer, rate, l1, l2, momentum, decay, epsilon = settings
@@ -166,12 +164,6 @@ def update_lines(rows, lines, w, gradient, first, second, scale, catch_up, n_ste
             times = catch_up_of_line(rows, catch_up, i)
             r = scale_of_line(rows, scale, i)
             nesterov_line(i, t, w, gradient, second, r, rate, l1 * times, l2 * (times - one), l2, momentum)
-    elif optimizer == SGD:
-        for t in range(lines.size):
-            i = lines[t]
-            times = catch_up_of_line(rows, catch_up, i)
-            r = scale_of_line(rows, scale, i)
-            sgd_line(i, t, w, gradient, r, rate, l1 * times, l2 * (times - one), l2)
     else:
         unbias_1 = number(1 / (1 - float(momentum) ** n_steps))
         unbias_2 = number(1 / (1 - float(decay) ** n_steps))

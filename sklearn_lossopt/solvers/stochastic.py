@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator
 
 from ..kernels import losses, steps
 from ..kernels.minibatch import Geometry, State, minibatch_pass
-from ..kernels.rows import new_block
+from ..kernels.rows import ROWS_PER_BLOCK, new_block
 from ..problem import Model
 
 AUTO_BATCH = 128
@@ -44,7 +44,7 @@ class StochasticSolver(BaseEstimator):
 class SGD(StochasticSolver):
     """Plain minibatch gradient descent, ``w <- w - rate * g`` (full batch: gradient descent)."""
 
-    _optimizer = steps.SGD
+    _optimizer = steps.NESTEROV  # with momentum 0
 
 
 class Momentum(StochasticSolver):
@@ -226,50 +226,47 @@ class Minibatch:
 
     def _place(self, arrays, model, shift):
         """Put a model in the user's coordinates into the arrays; its intercept moves with the shift."""
-        arrays.coef[...] = model.coef
-        arrays.intercept[...] = model.intercept
+        arrays.coef.values[...] = model.coef
+        arrays.intercept.values[...] = model.intercept
         if shift.size:
-            arrays.intercept[...] += model.coef.astype(np.float64) @ shift
+            arrays.intercept.values[...] += model.coef.astype(np.float64) @ shift
         if self.optimizer._optimizer == steps.NESTEROV:
-            arrays.second[...] = arrays.coef
-            arrays.second_intercept[...] = arrays.intercept
+            for part in (arrays.coef, arrays.intercept):
+                part.second[...] = part.values
 
     def _model(self, problem, state):
         """The model in the user's coordinates."""
-        arrays = state.arrays
-        coef, intercept = arrays.coef, arrays.intercept
-        if self.optimizer._optimizer == steps.NESTEROV and problem.penalty.l1 > 0:
-            coef, intercept = arrays.second, arrays.second_intercept
-        shift = state.geometry.shift
+        # With L1 Nesterov's position is given back, which has the zeros, not the point ahead of it.
+        is_behind = self.optimizer._optimizer == steps.NESTEROV and problem.penalty.l1 > 0
+        coef, intercept = (
+            part.second if is_behind else part.values for part in (state.arrays.coef, state.arrays.intercept)
+        )
+        intercept, shift = intercept[0], state.geometry.shift
         if shift.size:
             intercept = (intercept - coef.astype(np.float64) @ shift).astype(coef.dtype)
         return Model(coef, intercept)
 
 
 def _new_arrays(problem, model):
-    def zeros():
-        return np.zeros_like(model.coef)
-
+    n_outputs, dtype = problem.n_outputs, problem.dtype
     n_listed = problem.n_features if problem.is_sparse else 0
     return State(
-        coef=zeros(),
-        intercept=np.zeros_like(model.intercept),
-        first=zeros(),
-        second=zeros(),
-        first_intercept=np.zeros_like(model.intercept),
-        second_intercept=np.zeros_like(model.intercept),
-        gradient=zeros(),
-        lines=np.arange(n_listed or problem.n_outputs),
+        coef=steps.Parameters(*(np.zeros(model.coef.shape, dtype) for _ in steps.Parameters._fields)),
+        intercept=steps.Parameters(*(np.zeros((1, n_outputs), dtype) for _ in steps.Parameters._fields)),
+        lines=np.arange(n_listed or n_outputs),
         slot=np.full(n_listed, -1),
         block=new_block(problem.rows, problem.index),
+        slopes=np.empty((ROWS_PER_BLOCK, n_outputs), dtype),
+        only_line=np.zeros(1, np.int64),
+        ones=np.ones(n_outputs, dtype),
     )
 
 
 def _is_alike(before, now):
     """Whether the memory of an earlier chunk fits a later one: not if storage or dtype changed."""
     return (
-        before.coef.shape == now.coef.shape
-        and before.coef.dtype == now.coef.dtype
+        before.coef.values.shape == now.coef.values.shape
+        and before.coef.values.dtype == now.coef.values.dtype
         and ((before.block is None) == (now.block is None))
     )
 
