@@ -1,5 +1,6 @@
 """What a user of the estimators sees: parameters, attributes, errors, stopping, weights, streams."""
 
+import tracemalloc
 import warnings
 
 import numpy as np
@@ -135,6 +136,22 @@ def test_csr_with_duplicates_and_wide_indices(three):
             expected
         )
     assert twice.nnz == 2 * csr.nnz
+
+
+@pytest.mark.parametrize("estimator", [SoftmaxClassifier(), LinearSVMClassifier()], ids=["softmax", "svm"])
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_rows_are_not_copied(estimator, early_stopping):
+    X = np.random.default_rng(0).normal(size=(20_000, 200)).astype(np.float32)
+    y = np.arange(len(X)) % 3
+    model = clone(estimator).set_params(max_iter=2, tol=None, early_stopping=early_stopping)
+    model.fit(X[:500], y[:500])  # compiling has a memory of its own
+    tracemalloc.start()
+    try:
+        model.fit(X, y)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 0.2 * X.nbytes
 
 
 # ------------------------------------------------------------------------------------- parameters
