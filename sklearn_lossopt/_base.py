@@ -109,11 +109,13 @@ class BaseLossClassifier(SparseCoefMixin, LinearClassifierMixin, BaseEstimator):
         """
         before = self._known_classes() if self.warm_start else None
         X, y, sample_weight = self._check_data(X, y, sample_weight, reset=before is None)
-        classes = np.unique(y[sample_weight > 0])
+        labels = np.unique(y[sample_weight > 0])
+        factors = self._class_factors(y, labels, sample_weight)
+        classes = labels[factors > 0]
         if len(classes) < 2:
             raise ValueError(
                 f"{type(self).__name__} needs rows of at least 2 classes with positive weight; "
-                f"y has 1 class: {classes[0]!r}."
+                f"y has {len(classes)} class: {classes.tolist()!r}."
             )
         if before is not None and not np.array_equal(before, classes):
             raise ValueError(
@@ -121,10 +123,10 @@ class BaseLossClassifier(SparseCoefMixin, LinearClassifierMixin, BaseEstimator):
                 "Set warm_start=False to start anew."
             )
         rng = _generator(self.random_state)
-        weight = sample_weight * self._weight_of_rows(y, classes, sample_weight)
-        problem = self._problem(X, y, weight, classes)
+        factors = factors[factors > 0]
+        problem = self._problem(X, y, sample_weight, classes, factors)
         start = self._model(problem) if before is not None else problem.model()
-        validation = self._check_validation(X_val, y_val, sample_weight_val, problem, classes)
+        validation = self._check_validation(X_val, y_val, sample_weight_val, problem, classes, factors)
         stops_early = self.early_stopping is True or validation is not None
         held = validation
         if stops_early and held is None:
@@ -140,7 +142,8 @@ class BaseLossClassifier(SparseCoefMixin, LinearClassifierMixin, BaseEstimator):
             side = _generator(self.random_state).spawn(1)[0]
             part, scored = problem.hold_out(CALIBRATION_FRACTION, side)
             if scored is not None:
-                solution = self._train(part, start, side, self._calibration_passes())
+                # From zero: a warm start has seen the rows that are held out here.
+                solution = self._train(part, part.model(), side, self._calibration_passes())
                 temperature = _temperature(scored, solution.model)
         if solution is None or solution.interruption is None:
             solution = self._train(problem, start, rng, self.max_iter, held if stops_early else None)
@@ -186,11 +189,12 @@ class BaseLossClassifier(SparseCoefMixin, LinearClassifierMixin, BaseEstimator):
                 "The first call to partial_fit must name all labels that will ever come."
             )
         stream = getattr(self, "_stream", None) or Stream(_generator(self.random_state))
-        weight = sample_weight * self._weight_of_rows(y, classes, sample_weight)
+        factors = self._class_factors(y, classes, sample_weight)
+        weight = sample_weight * factors[np.searchsorted(classes, y)]
         if not weight.any() and known is not None:
             return self  # nothing to learn from
         stream.see_weights(weight)
-        problem = self._problem(X, y, weight, classes, mean_weight=stream.mean_weight)
+        problem = self._problem(X, y, sample_weight, classes, factors, stream.mean_weight)
         start = self._model(problem) if known is not None else problem.model()
         if self._has_temperature():
             stream.see_scores(problem, start)
@@ -198,8 +202,10 @@ class BaseLossClassifier(SparseCoefMixin, LinearClassifierMixin, BaseEstimator):
             factor = schedules.fading(stream.n_rows)
         else:
             factor = schedules.resolve(self.schedule, None, automatic_rate=False)(stream.n_calls)
+        solver = self._minibatch()
+        solver.caution = stream.caution
         solution = train(
-            self._minibatch(),
+            solver,
             problem,
             start,
             Limits(1, None, 1, is_stream=True),
@@ -221,11 +227,16 @@ class BaseLossClassifier(SparseCoefMixin, LinearClassifierMixin, BaseEstimator):
         if solution.interruption is not None:
             raise solution.interruption
         if solution.status == "diverged":
+            slower = (
+                "Scale"
+                if self.learning_rate == "auto"
+                else "Lower learning_rate or set it to 'auto', or scale"
+            )
             warnings.warn(
                 f"{type(self).__name__} diverged after {solution.n_iter} passes at learning_rate "
                 f"{self.learning_rate_:.3g}: the steps are too large for the features' scale. The best "
-                "weights so far are kept. Lower learning_rate or set it to 'auto', or scale the features "
-                "(sklearn.preprocessing.StandardScaler, MaxAbsScaler).",
+                f"weights so far are kept. {slower} the features (sklearn.preprocessing.StandardScaler, "
+                "MaxAbsScaler).",
                 ConvergenceWarning,
                 stacklevel=3,
             )
@@ -259,7 +270,7 @@ class BaseLossClassifier(SparseCoefMixin, LinearClassifierMixin, BaseEstimator):
             _check_weight(sample_weight, X, "sample_weight", may_be_zero=may_be_zero),
         )
 
-    def _check_validation(self, X_val, y_val, sample_weight_val, problem, classes):
+    def _check_validation(self, X_val, y_val, sample_weight_val, problem, classes, factors):
         """The problem of the validation rows, or None."""
         if (X_val is None) != (y_val is None):
             raise ValueError("X_val and y_val go together: one of them is missing.")
@@ -282,7 +293,7 @@ class BaseLossClassifier(SparseCoefMixin, LinearClassifierMixin, BaseEstimator):
         if unknown.size:
             raise ValueError(f"y_val has labels that y does not have: {unknown!r}.")
         weight = _check_weight(sample_weight_val, X_val, "sample_weight_val")
-        return self._problem(_without_duplicates(X_val), y_val, weight, classes)
+        return self._problem(_without_duplicates(X_val), y_val, weight, classes, factors)
 
     def _check_stream_parameters(self):
         """Refuse in partial_fit what needs all rows at once."""
@@ -314,25 +325,24 @@ class BaseLossClassifier(SparseCoefMixin, LinearClassifierMixin, BaseEstimator):
 
     # ------------------------------------------------------------------- parameters as solvers want
 
-    def _weight_of_rows(self, y, classes, sample_weight):
-        """Each row's class weight."""
+    def _class_factors(self, y, classes, sample_weight):
+        """Factor of each class's row weights."""
         if self.class_weight is None:
-            return 1.0
+            return np.ones(len(classes))
         number = np.searchsorted(classes, y).clip(0, len(classes) - 1)
-        matches = classes[number] == y
-        counts = np.bincount(number, sample_weight * matches, minlength=len(classes))
-        weights = weights_of_classes(self.class_weight, classes, counts)
-        return np.where(matches, weights[number], 0.0)
+        counts = np.bincount(number, sample_weight * (classes[number] == y), minlength=len(classes))
+        return weights_of_classes(self.class_weight, classes, counts)
 
-    def _problem(self, X, y, weight, classes, mean_weight=None):
+    def _problem(self, X, y, sample_weight, classes, factors, mean_weight=None):
         """The optimization problem of the rows of positive weight."""
+        target = np.searchsorted(classes, y).clip(0, len(classes) - 1).astype(np.int32)
+        weight = np.where(classes[target] == y, sample_weight * factors[target], 0.0)
         index = np.flatnonzero(weight > 0)
         if not index.size:
             raise ValueError("sample_weight times class_weight is zero for all rows: no row is left.")
         if mean_weight is None:
             mean_weight = weight[index].mean()
         dtype = X.dtype
-        target = np.searchsorted(classes, y).astype(np.int32)
         return Problem(
             rows=as_rows(X),
             index=index.astype(np.int32 if len(weight) <= np.iinfo(np.int32).max else np.int64),
@@ -355,7 +365,12 @@ class BaseLossClassifier(SparseCoefMixin, LinearClassifierMixin, BaseEstimator):
         return Minibatch(solvers.resolve(self.solver), rate, batch_size, bool(self.shuffle))
 
     def _calibration_passes(self):
-        """Passes of the fit that only serves the temperature: its scores need not be the last word."""
+        """Passes of the fit that only serves the temperature.
+
+        The automatic rate anneals within them whatever their number; a rate of the user's does not.
+        """
+        if not self.learning_rate == self.schedule == "auto":
+            return self.max_iter
         return min(self.max_iter, max(10, self.max_iter // 4))
 
     def _train(self, problem, start, rng, max_iter, holdout=None):
@@ -398,7 +413,7 @@ class BaseLossClassifier(SparseCoefMixin, LinearClassifierMixin, BaseEstimator):
         self.learning_rate_ = solution.learning_rate
         self.solver_ = "momentum" if self.solver == "auto" else self.solver
         self.converged_ = solution.status == "converged"
-        for name in ("validation_loss_curve_", "validation_scores_"):
+        for name in ("validation_loss_curve_", "validation_scores_", "temperature_"):
             self.__dict__.pop(name, None)
         if solution.validation:
             self.validation_loss_curve_ = [there.loss for there in solution.validation]
@@ -419,8 +434,7 @@ class BaseLossClassifier(SparseCoefMixin, LinearClassifierMixin, BaseEstimator):
         ndarray of shape (n_samples, n_classes)
             In the order of `classes_`.
         """
-        scores = self.decision_function(X)
-        return log_probabilities(scores / scores.dtype.type(getattr(self, "temperature_", 1.0)))
+        return log_probabilities(self.decision_function(X), getattr(self, "temperature_", 1.0))
 
     def predict_proba(self, X):
         """Probability of each class.
@@ -444,6 +458,7 @@ class Stream:
     def __init__(self, rng):
         self.rng = rng
         self.state = None  # the solver's
+        self.caution = 1.0  # factor of the automatic rate
         self.n_calls = 0
         self.n_rows = 0
         self.weight_sum = 0.0
@@ -468,7 +483,10 @@ class Stream:
     def see_pass(self, solution):
         """Keep the solver's memory, unless it went bad."""
         self.n_calls += 1
-        self.state = None if solution.status == "diverged" else solution.state
+        self.state = solution.state
+        if solution.status == "diverged":
+            self.state.optimizer = None
+            self.caution /= 8
 
 
 def _generator(random_state):
@@ -514,4 +532,5 @@ def _check_weight(weight, X, name, *, may_be_zero=False):
         raise ValueError(f"Negative values in data passed to `{name}`: the smallest is {weight.min():g}.")
     if not (may_be_zero or weight.any()):
         raise ValueError(f"{name} is zero for all rows: at least one must be positive.")
-    return weight
+    # Only ratios matter but in a stream; the sums of huge weights would overflow.
+    return weight if may_be_zero else weight / weight.max()

@@ -8,17 +8,20 @@ from scipy.special import log_expit, log_softmax
 BOUND = 10.0
 
 
-def log_probabilities(scores):
+def log_probabilities(scores, temperature=1.0):
     """Log probabilities, shape (n_samples, n_classes), of scores (n_samples,) or (n_samples, n_classes).
 
-    Finite scores give finite results however large they are; infinite ones count as the largest
-    finite number.
+    Finite for scores of any size: infinite ones count as the largest finite number, and what is
+    left to divide are distances to the largest score, so that large scores do not tie.
     """
-    limit = np.finfo(scores.dtype).max / 4
-    scores = np.clip(scores, -limit, limit)
-    if scores.ndim == 1:
-        return np.column_stack([log_expit(-scores), log_expit(scores)])
-    return log_softmax(scores, axis=1)
+    largest = np.finfo(scores.dtype).max
+    half = np.clip(scores, -largest, largest) / 2
+    with np.errstate(over="ignore"):
+        if scores.ndim == 1:
+            margin = np.clip(half / scores.dtype.type(temperature / 2), -largest / 4, largest / 4)
+            return np.column_stack([log_expit(-margin), log_expit(margin)])
+        below = (half - half.max(axis=1, keepdims=True)) / scores.dtype.type(temperature / 2)
+    return log_softmax(np.clip(below, -largest / 4, 0), axis=1)
 
 
 def fit_temperature(scores, target, weight):

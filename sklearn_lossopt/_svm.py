@@ -1,6 +1,8 @@
 """LinearSVMClassifier: its parameters and its losses."""
 
+from sklearn.exceptions import NotFittedError
 from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted
 
 from ._base import BaseLossClassifier
 from ._compat import StrOptions
@@ -19,6 +21,15 @@ def _is_calibrated(estimator):
             "predict_proba is not available with calibration=None; set calibration='temperature'."
         )
     return True
+
+
+def _check_calibrated(estimator):
+    check_is_fitted(estimator)
+    if not hasattr(estimator, "temperature_"):
+        raise NotFittedError(
+            "This LinearSVMClassifier was fitted with calibration=None, so it has no temperature. "
+            "Fit it again with calibration='temperature'."
+        )
 
 
 class LinearSVMClassifier(BaseLossClassifier):
@@ -211,6 +222,7 @@ class LinearSVMClassifier(BaseLossClassifier):
         ndarray of shape (n_samples, n_classes)
             In the order of `classes_`; rows sum to 1.
         """
+        _check_calibrated(self)
         return super().predict_proba(X)
 
     @available_if(_is_calibrated)
@@ -227,4 +239,5 @@ class LinearSVMClassifier(BaseLossClassifier):
         ndarray of shape (n_samples, n_classes)
             In the order of `classes_`.
         """
+        _check_calibrated(self)
         return super().predict_log_proba(X)

@@ -99,5 +99,9 @@ def resolve(schedule, max_iter, *, automatic_rate):
         return Annealed(max_iter) if automatic_rate else Constant()
     if isinstance(schedule, str):
         schedule = BY_NAME[schedule]()
+    if isinstance(schedule, type):
+        raise ValueError(
+            f"schedule must be an object, not the class itself: {schedule.__name__}(). Got {schedule!r}."
+        )
     bind = getattr(schedule, "bind", None)
     return bind(max_iter) if bind else schedule

@@ -134,10 +134,13 @@ def train(
         solution.interruption = interruption
     if limits.is_stream and solution.status != "diverged":
         best = solution.model  # of one chunk: the solver goes on from its last weights
-    elif solution.status != "interrupted" and not solution.loss_curve[-1] <= max(scale, first) * (1 + 1e-9):
-        solution.status = "diverged"  # it came to rest above where it began
-    elif solution.status == "max_iter":
-        solution.status = _status_at_end(solution.loss_curve, limits, scale)
+    elif solution.status in ("max_iter", "converged"):
+        watched = [there.loss for there in solution.validation] if holdout else solution.loss_curve
+        rose = solution.loss_curve[-1] > max(scale, first) * (1 + 1e-9)
+        if rose and not (holdout and solution.best_iter):
+            solution.status = "diverged"  # it came to rest above where it began
+        elif solution.status == "max_iter":
+            solution.status = _status_at_end(watched, limits, scale)
     solution.model = best.copy()
     solution.n_steps = state.n_steps - n_before
     return solution
@@ -145,8 +148,8 @@ def train(
 
 def _status_at_end(curve, limits, scale):
     """Whether a run that used all its passes had come to rest or was still improving."""
-    n = limits.n_iter_no_change
-    if limits.tol is None or len(curve) <= n:
+    n = min(limits.n_iter_no_change, len(curve) - 1)
+    if limits.tol is None or n == 0:
         return "max_iter"
     improved = curve[-1 - n] - curve[-1]
     return "converged" if improved <= n * limits.tol * max(curve[-1], 1e-3 * scale) else "max_iter"

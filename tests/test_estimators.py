@@ -8,10 +8,11 @@ import pytest
 from naive import objective
 from scipy import sparse
 from sklearn.base import clone
-from sklearn.exceptions import ConvergenceWarning
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.metrics import log_loss
 
 from sklearn_lossopt import LinearSVMClassifier, SoftmaxClassifier, losses, training
+from sklearn_lossopt._calibration import log_probabilities
 from sklearn_lossopt.penalties import ElasticNet
 from sklearn_lossopt.schedules import Annealed, Constant, Cosine, Exponential, fading
 from sklearn_lossopt.solvers import Adam, Momentum
@@ -194,7 +195,8 @@ def test_wrong_svm_parameters_are_named(parameter, value, three):
     [
         ({"solver": Momentum(momentum=1.0)}, r"Momentum: momentum must be a float in \[0, 1\). Got 1.0"),
         ({"solver": Adam(beta_2=-0.1)}, r"Adam: beta_2 must be a float in \[0, 1\). Got -0.1"),
-        ({"solver": Adam(epsilon=-1)}, "Adam: epsilon must be"),
+        ({"solver": Adam(epsilon=0)}, "Adam: epsilon must be"),
+        ({"schedule": Cosine}, "schedule must be an object, not the class itself"),
         ({"schedule": Exponential(1.5)}, r"Exponential: decay must be in \(0, 1\]"),
         ({"schedule": lambda epoch: -1.0}, "schedule must give a finite factor >= 0"),
         ({"schedule": Cosine(0)}, "period must be at least 1"),
@@ -343,6 +345,20 @@ def test_validation_weights_count(three):
     weighted = log_loss(y, model.predict_proba(X), sample_weight=weight)
     assert model.validation_loss_curve_[model.best_iter_ - 1] == pytest.approx(weighted)
     assert weighted != pytest.approx(log_loss(y, model.predict_proba(X)), rel=1e-3)
+
+
+def test_class_weights_count_in_validation_and_huge_weights_do_not_overflow(three):
+    X, y = three
+    heavy = np.where(y == 0, 5.0, 1.0)
+    model = SoftmaxClassifier(max_iter=3, tol=None, random_state=0, class_weight={0: 5.0})
+    curves = [
+        clone(model).fit(X, y, X_val=X, y_val=y).validation_loss_curve_,
+        clone(model)
+        .set_params(class_weight=None)
+        .fit(X, y, 1e307 * heavy, X_val=X, y_val=y, sample_weight_val=heavy)
+        .validation_loss_curve_,
+    ]
+    assert curves[0] == pytest.approx(curves[1])
 
 
 def test_tol_stops_and_max_iter_warns(three):
@@ -581,6 +597,51 @@ def test_stream_goes_on_after_fit(three):
     assert model.score(X, y) > 0.99
 
 
+@pytest.mark.parametrize("solver", ["sgd", "momentum", "nesterov", "adam"])
+@pytest.mark.parametrize("l1_ratio", [0.0, 0.5])
+@pytest.mark.parametrize("storage", [np.asarray, sparse.csr_array])
+def test_stream_keeps_the_optimizers_memory(solver, l1_ratio, storage, three):
+    X, y = three
+    X, y = storage(X[:500]), y[:500]
+    model = SoftmaxClassifier(
+        solver=solver,
+        l1_ratio=l1_ratio,
+        learning_rate=0.02,
+        batch_size=100,
+        shuffle=False,
+        tol=None,
+        max_iter=1,
+    )
+    # One step a call. Sparse features catch up by counts of rows that a stream does not know yet.
+    model.set_params(alpha=1e-2 if storage is np.asarray else 0.0)
+    whole = clone(model).fit(X, y)
+    chunked = stream(clone(model), X, y, 100, 1)
+    assert chunked.t_ == whole.t_ == 5
+    assert chunked.coef_ == pytest.approx(whole.coef_, rel=1e-9, abs=1e-12)
+    assert chunked.intercept_ == pytest.approx(whole.intercept_, rel=1e-9, abs=1e-12)
+
+
+def test_stream_may_change_its_solver(three):
+    X, y = three
+    model = SoftmaxClassifier(random_state=0, learning_rate=0.01)
+    for solver in ("sgd", "adam", "momentum", "nesterov", "adam", "sgd"):
+        before = None if solver == "sgd" else model.loss_curve_[-1]
+        model.set_params(solver=solver)
+        for _ in range(5):
+            model.partial_fit(X, y, classes=[0, 1, 2])
+        assert before is None or model.loss_curve_[-1] < before
+
+
+def test_stream_recovers_from_divergence(three):
+    X, y = three
+    model = LinearSVMClassifier(loss="squared_hinge", random_state=0, calibration=None, learning_rate=1e9)
+    with pytest.warns(ConvergenceWarning, match="diverged"):
+        model.partial_fit(1e6 * X, y, classes=[0, 1, 2])
+    model.set_params(learning_rate="auto")
+    stream(model, X, y, 50, 10)
+    assert model.score(X, y) > 0.95
+
+
 def test_stream_schedule_counts_calls(three):
     X, y = three
     seen = []
@@ -660,6 +721,36 @@ def test_separable_rows_give_no_certainty(three):
     model = LinearSVMClassifier(random_state=0).fit(X, y)
     assert 0.8 < model.predict_proba(X).max(axis=1).mean() < 1
     assert np.isfinite(np.log(model.predict_proba(X))).all()
+
+
+def test_temperature_is_honest_on_warm_start_and_goes_with_calibration():
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(150, 60)), np.arange(150) % 3  # labels that mean nothing
+    model = LinearSVMClassifier(alpha=0, max_iter=60, tol=None, warm_start=True, random_state=0).fit(X, y)
+    first = model.temperature_
+    assert model.fit(X, y).temperature_ == pytest.approx(first)
+    assert first > 10
+    model.set_params(calibration=None).fit(X, y)
+    assert not hasattr(model, "temperature_")
+    with pytest.raises(NotFittedError, match="fitted with calibration=None"):
+        model.set_params(calibration="temperature").predict_proba(X)
+
+
+@pytest.mark.parametrize("temperature", [0.1, 1.0, 10.0])
+def test_large_scores_do_not_tie(temperature):
+    scores = np.array([[0.6e308, 1.2e308, 0], [2e307, 3e307, 0], [-np.inf, np.inf, 0]])
+    p = np.exp(log_probabilities(scores, temperature))
+    assert p == pytest.approx(np.eye(3)[[1, 1, 1]])
+    assert np.isfinite(log_probabilities(scores, temperature)).all()
+    assert np.exp(log_probabilities(scores[:, 1], temperature))[:, 1] == pytest.approx([1, 1, 1])
+
+
+def test_classes_of_zero_class_weight_are_dropped(three):
+    X, y = three
+    model = SoftmaxClassifier(class_weight={0: 0.0}, max_iter=3, tol=None).fit(X, y)
+    assert list(model.classes_) == [1, 2]
+    with pytest.raises(ValueError, match=r"y has 1 class: \[2\]"):
+        model.set_params(class_weight={0: 0.0, 1: 0.0}).fit(X, y)
 
 
 @both

@@ -91,7 +91,7 @@ class Adam(StochasticSolver):
     beta_1, beta_2 : float, default=0.9, 0.999
         Decay of the first and second moment of the gradient, in [0, 1).
     epsilon : float, default=1e-8
-        Added to the root of the second moment, >= 0.
+        Added to the root of the second moment, > 0.
     """
 
     _optimizer = steps.ADAM
@@ -106,8 +106,8 @@ class Adam(StochasticSolver):
         return 0.5
 
     def _constants(self):
-        if not isinstance(self.epsilon, Real) or self.epsilon < 0:
-            raise ValueError(f"Adam: epsilon must be a float in [0, inf). Got {self.epsilon!r} instead.")
+        if not isinstance(self.epsilon, Real) or not 0 < self.epsilon < np.inf:
+            raise ValueError(f"Adam: epsilon must be a float in (0, inf). Got {self.epsilon!r} instead.")
         return self._fraction("beta_1"), self._fraction("beta_2"), float(self.epsilon)
 
 
@@ -121,6 +121,7 @@ class Report(NamedTuple):
 class MinibatchState:
     """What a run keeps between passes, and a stream between chunks."""
 
+    optimizer: int | None  # its number; None where its memory went bad
     arrays: State
     geometry: Geometry
     moments: object  # Moments of all rows seen; None with the user's own rate
@@ -128,6 +129,16 @@ class MinibatchState:
     n_batches: int
     rng: np.random.Generator
     n_steps: int = 0
+
+    def can_take_over(self, previous):
+        """Whether an earlier chunk's memory fits: not if optimizer, storage or dtype changed."""
+        before, now = previous.arrays, self.arrays
+        return (
+            previous.optimizer == self.optimizer
+            and before.coef.values.shape == now.coef.values.shape
+            and before.coef.values.dtype == now.coef.values.dtype
+            and (before.block is None) == (now.block is None)
+        )
 
 
 class Minibatch:
@@ -161,6 +172,7 @@ class Minibatch:
             moments = previous.moments.merge(moments)
         geometry, rate = self._coordinates(problem, moments, batch_size)
         state = MinibatchState(
+            optimizer=self.optimizer._optimizer,
             arrays=_new_arrays(problem, model),
             geometry=geometry,
             moments=moments,
@@ -168,11 +180,12 @@ class Minibatch:
             n_batches=-(-n_rows // batch_size),
             rng=rng,
         )
-        if previous is not None and _is_alike(previous.arrays, state.arrays):
+        goes_on = previous is not None and state.can_take_over(previous)
+        if goes_on:
             block = state.arrays.block  # its row numbers may have another width
             state.arrays = previous.arrays._replace(block=block)
             state.n_steps = previous.n_steps
-        self._place(state.arrays, model, geometry.shift)
+        self._place(problem, state, model, goes_on)
         return state
 
     def run_pass(self, problem, state, factor):
@@ -224,20 +237,28 @@ class Minibatch:
             rate *= self.caution
         return Geometry(*(part.astype(problem.dtype) for part in (shift, scale, catch_up))), float(rate)
 
-    def _place(self, arrays, model, shift):
+    def _place(self, problem, state, model, goes_on):
         """Put a model in the user's coordinates into the arrays; its intercept moves with the shift."""
-        arrays.coef.values[...] = model.coef
-        arrays.intercept.values[...] = model.intercept
+        coef, intercept = model
+        shift = state.geometry.shift
         if shift.size:
-            arrays.intercept.values[...] += model.coef.astype(np.float64) @ shift
-        if self.optimizer._optimizer == steps.NESTEROV:
-            for part in (arrays.coef, arrays.intercept):
-                part.second[...] = part.values
+            intercept = intercept + coef.astype(np.float64) @ shift
+        for part, new in ((state.arrays.coef, coef), (state.arrays.intercept, intercept)):
+            if self.optimizer._optimizer != steps.NESTEROV:
+                part.values[...] = new
+                continue
+            lead = part.values - part.second if goes_on else 0
+            is_behind = self._gives_position(problem)
+            part.values[...] = new + lead if is_behind else new
+            part.second[...] = new if is_behind else new - lead
+
+    def _gives_position(self, problem):
+        """With L1 Nesterov's position is given back, which has the zeros, not the point ahead of it."""
+        return self.optimizer._optimizer == steps.NESTEROV and problem.penalty.l1 > 0
 
     def _model(self, problem, state):
         """The model in the user's coordinates."""
-        # With L1 Nesterov's position is given back, which has the zeros, not the point ahead of it.
-        is_behind = self.optimizer._optimizer == steps.NESTEROV and problem.penalty.l1 > 0
+        is_behind = self._gives_position(problem)
         coef, intercept = (
             part.second if is_behind else part.values for part in (state.arrays.coef, state.arrays.intercept)
         )
@@ -259,15 +280,6 @@ def _new_arrays(problem, model):
         slopes=np.empty((ROWS_PER_BLOCK, n_outputs), dtype),
         only_line=np.zeros(1, np.int64),
         ones=np.ones(n_outputs, dtype),
-    )
-
-
-def _is_alike(before, now):
-    """Whether the memory of an earlier chunk fits a later one: not if storage or dtype changed."""
-    return (
-        before.coef.values.shape == now.coef.values.shape
-        and before.coef.values.dtype == now.coef.values.dtype
-        and ((before.block is None) == (now.block is None))
     )
 
 
@@ -312,7 +324,9 @@ def automatic_rate(problem, moments, optimizer, batch_size, shift, largest):
     rate : float
     """
     seen = largest > 1e-12 * np.abs(moments.mean)
-    size = np.where(seen, largest, 1.0)
+    # Squares of scales must fit the dtype.
+    limit = 1e18 if problem.dtype == np.float32 else 1e150
+    size = np.where(seen, largest, 1.0).clip(1 / limit, limit)
     second_moment = moments.scatter / moments.mass
     if shift.size == 0:
         second_moment = second_moment + moments.mean**2
