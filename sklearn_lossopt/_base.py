@@ -14,7 +14,7 @@ from sklearn.utils.validation import (
 )
 
 from . import schedules, solvers
-from ._calibration import RecentScores, fit_temperature, log_probabilities
+from ._calibration import fit_temperature, log_probabilities
 from ._compat import (
     BaseEstimator,
     Interval,
@@ -24,6 +24,7 @@ from ._compat import (
     fit_context,
     weights_of_classes,
 )
+from ._stream import Stream
 from .kernels.rows import has_duplicates
 from .penalties import ElasticNet
 from .problem import Problem, as_rows
@@ -450,43 +451,6 @@ class BaseLossClassifier(SparseCoefMixin, LinearClassifierMixin, BaseEstimator):
             In the order of `classes_`; rows sum to 1.
         """
         return np.exp(self.predict_log_proba(X))
-
-
-class Stream:
-    """What `partial_fit` remembers from call to call."""
-
-    def __init__(self, rng):
-        self.rng = rng
-        self.state = None  # the solver's
-        self.caution = 1.0  # factor of the automatic rate
-        self.n_calls = 0
-        self.n_rows = 0
-        self.weight_sum = 0.0
-        self.recent = RecentScores()
-        self.temperature = 1.0
-
-    def see_weights(self, weight):
-        """Take a chunk's weights into the running mean."""
-        self.n_rows += np.count_nonzero(weight)
-        self.weight_sum += weight.sum()
-
-    @property
-    def mean_weight(self):
-        return self.weight_sum / max(self.n_rows, 1) or 1.0
-
-    def see_scores(self, problem, model):
-        """Score a chunk before it trains: honest scores for the temperature."""
-        if model.coef.any():
-            held = problem.scores(model), problem.target[problem.index], problem.weight[problem.index]
-            self.temperature = self.recent.add(*held) or self.temperature
-
-    def see_pass(self, solution):
-        """Keep the solver's memory, unless it went bad."""
-        self.n_calls += 1
-        self.state = solution.state
-        if solution.status == "diverged":
-            self.state.optimizer = None
-            self.caution /= 8
 
 
 def _generator(random_state):

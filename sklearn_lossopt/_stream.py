@@ -1,0 +1,42 @@
+"""What `partial_fit` remembers from call to call."""
+
+import numpy as np
+
+from ._calibration import RecentScores
+
+
+class Stream:
+    """The state of a stream, kept on the estimator and pickled with it."""
+
+    def __init__(self, rng):
+        self.rng = rng
+        self.state = None  # the solver's
+        self.caution = 1.0  # factor of the automatic rate
+        self.n_calls = 0
+        self.n_rows = 0
+        self.weight_sum = 0.0
+        self.recent = RecentScores()
+        self.temperature = 1.0
+
+    def see_weights(self, weight):
+        """Take a chunk's weights into the running mean."""
+        self.n_rows += np.count_nonzero(weight)
+        self.weight_sum += weight.sum()
+
+    @property
+    def mean_weight(self):
+        return self.weight_sum / max(self.n_rows, 1) or 1.0
+
+    def see_scores(self, problem, model):
+        """Score a chunk before it trains: honest scores for the temperature."""
+        if model.coef.any():
+            held = problem.scores(model), problem.target[problem.index], problem.weight[problem.index]
+            self.temperature = self.recent.add(*held) or self.temperature
+
+    def see_pass(self, solution):
+        """Keep the solver's memory, unless it went bad."""
+        self.n_calls += 1
+        self.state = solution.state
+        if solution.status == "diverged":
+            self.state.optimizer = None
+            self.caution /= 8
