@@ -7,11 +7,9 @@ import numpy as np
 from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_array, check_random_state
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import (
-    column_or_1d,
-    validate_data,
-)
+from sklearn.utils.validation import column_or_1d, validate_data
 
 from . import schedules, solvers
 from ._calibration import fit_temperature, log_probabilities
@@ -74,6 +72,14 @@ class BaseLossClassifier(SparseCoefMixin, LinearClassifierMixin, BaseEstimator):
     def _has_temperature(self):
         """Whether probabilities need a temperature, `temperature_`."""
         return False
+
+    def _check_probabilities(self):
+        """Whether these parameters give probabilities; raises AttributeError with the reason if not."""
+        return True
+
+    def _divisor(self):
+        """By what scores are divided to be, up to a constant, log probabilities."""
+        return 1.0
 
     # -------------------------------------------------------------------------------------- fitting
 
@@ -422,6 +428,7 @@ class BaseLossClassifier(SparseCoefMixin, LinearClassifierMixin, BaseEstimator):
 
     # ----------------------------------------------------------------------------------- prediction
 
+    @available_if(lambda estimator: estimator._check_probabilities())
     def predict_log_proba(self, X):
         """Logarithms of `predict_proba`, computed without underflow.
 
@@ -435,8 +442,9 @@ class BaseLossClassifier(SparseCoefMixin, LinearClassifierMixin, BaseEstimator):
         ndarray of shape (n_samples, n_classes)
             In the order of `classes_`.
         """
-        return log_probabilities(self.decision_function(X), getattr(self, "temperature_", 1.0))
+        return log_probabilities(self.decision_function(X), self._divisor())
 
+    @available_if(lambda estimator: estimator._check_probabilities())
     def predict_proba(self, X):
         """Probability of each class.
 
@@ -448,7 +456,8 @@ class BaseLossClassifier(SparseCoefMixin, LinearClassifierMixin, BaseEstimator):
         Returns
         -------
         ndarray of shape (n_samples, n_classes)
-            In the order of `classes_`; rows sum to 1.
+            In the order of `classes_`; rows sum to 1. Of an SVM they are
+            ``softmax(scores / temperature_)``, and need `calibration`.
         """
         return np.exp(self.predict_log_proba(X))
 

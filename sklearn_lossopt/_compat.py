@@ -3,11 +3,10 @@
 import numpy as np
 from sklearn.base import BaseEstimator, _fit_context
 from sklearn.linear_model._base import LinearClassifierMixin, SparseCoefMixin
-from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils._param_validation import Interval, StrOptions
 
 __all__ = [
     "BaseEstimator",
-    "HasMethods",
     "Interval",
     "LinearClassifierMixin",
     "SparseCoefMixin",

@@ -1,8 +1,6 @@
 """LinearSVMClassifier: its parameters and its losses."""
 
 from sklearn.exceptions import NotFittedError
-from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_is_fitted
 
 from ._base import BaseLossClassifier
 from ._compat import StrOptions
@@ -13,23 +11,6 @@ LOSSES = {
     "crammer_singer": losses.CRAMMER_SINGER,
     "ovr": losses.HINGE,
 }
-
-
-def _is_calibrated(estimator):
-    if estimator.calibration is None:
-        raise AttributeError(
-            "predict_proba is not available with calibration=None; set calibration='temperature'."
-        )
-    return True
-
-
-def _check_calibrated(estimator):
-    check_is_fitted(estimator)
-    if not hasattr(estimator, "temperature_"):
-        raise NotFittedError(
-            "This LinearSVMClassifier was fitted with calibration=None, so it has no temperature. "
-            "Fit it again with calibration='temperature'."
-        )
 
 
 class LinearSVMClassifier(BaseLossClassifier):
@@ -208,36 +189,17 @@ class LinearSVMClassifier(BaseLossClassifier):
     def _has_temperature(self):
         return self.calibration is not None
 
-    @available_if(_is_calibrated)
-    def predict_proba(self, X):
-        """Probability of each class, ``softmax(scores / temperature_)``.
+    def _check_probabilities(self):
+        if self.calibration is None:
+            raise AttributeError(
+                "predict_proba is not available with calibration=None; set calibration='temperature'."
+            )
+        return True
 
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_classes)
-            In the order of `classes_`; rows sum to 1.
-        """
-        _check_calibrated(self)
-        return super().predict_proba(X)
-
-    @available_if(_is_calibrated)
-    def predict_log_proba(self, X):
-        """Logarithms of `predict_proba`, computed without underflow.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_classes)
-            In the order of `classes_`.
-        """
-        _check_calibrated(self)
-        return super().predict_log_proba(X)
+    def _divisor(self):
+        if not hasattr(self, "temperature_"):
+            raise NotFittedError(
+                "This LinearSVMClassifier was fitted with calibration=None, so it has no temperature. "
+                "Fit it again with calibration='temperature'."
+            )
+        return self.temperature_

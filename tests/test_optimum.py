@@ -159,6 +159,25 @@ def test_class_weights_in_small_batches_reach_the_weighted_optimum(batch_size, e
     assert objective(loss, X, y, unweighted.coef_, unweighted.intercept_, penalty, weight) > 1.02 * best
 
 
+def test_class_weights_in_small_batches_with_the_default_hinge(digits):
+    # Its optimum has no closed check: the better of two long runs, which 2% are to be measured from.
+    X, y = digits
+    weight = np.where((y == 3) | (y == 8), 10.0, 1.0)
+    model = LinearSVMClassifier(calibration=None, alpha=1e-2, class_weight={3: 10.0, 8: 10.0}, random_state=0)
+
+    def reached(**parameters):
+        found = clone(model).set_params(**parameters).fit(X, y)
+        return objective(
+            losses.WestonWatkins(), X, y, found.coef_, found.intercept_, ElasticNet(1e-2), weight
+        )
+
+    best = min(reached(solver=solver, max_iter=1500, tol=None) for solver in ("momentum", "adam"))
+    for batch_size in (1, 4, 32):
+        assert reached(batch_size=batch_size) <= 1.02 * best
+    unweighted = reached(class_weight=None)
+    assert unweighted > 1.02 * best
+
+
 def test_cost_of_wide_sparse_rows_is_that_of_their_nonzeros():
     """100,000 features and 20 classes: a step must not walk through the whole matrix."""
     import time

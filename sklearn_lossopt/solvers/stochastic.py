@@ -124,7 +124,7 @@ class MinibatchState:
     optimizer: int | None  # its number; None where its memory went bad
     arrays: State
     geometry: Geometry
-    moments: object  # Moments of all rows seen; None with the user's own rate
+    moments: object  # Moments of all rows seen; None for dense rows at the user's own rate
     rate: float
     n_batches: int
     rng: np.random.Generator
