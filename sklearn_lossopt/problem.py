@@ -103,6 +103,17 @@ class Problem:
     def n_features(self):
         return self.rows.n_features if self.is_sparse else self.rows.values.shape[1]
 
+    @property
+    def n_bytes(self):
+        """Memory of X."""
+        arrays = (self.rows.data, self.rows.indices, self.rows.indptr) if self.is_sparse else self.rows
+        return sum(array.nbytes for array in arrays)
+
+    @property
+    def row_length(self):
+        """Stored entries of a row, on average."""
+        return self.rows.data.size / (len(self.rows.indptr) - 1) if self.is_sparse else self.n_features
+
     def model(self, coef=None, intercept=None):
         """A model from scikit-learn's layout, or all zeros."""
         if coef is None:
@@ -132,6 +143,20 @@ class Problem:
         score_rows(self.rows, self.index, *model, out)
         return out[:, 0] if self.n_outputs == 1 else out
 
+    def take(self, index):
+        """Some rows of X as a dense array."""
+        if not self.is_sparse:
+            return self.rows.values[index]
+        data, indices, indptr, n_features = self.rows
+        matrix = sparse.csr_array((data, indices, indptr), shape=(len(indptr) - 1, n_features))
+        return matrix[index].toarray()
+
+    @cached_property
+    def share(self):
+        """Row weights in float64, by row of X, that sum to 1 over the rows in use."""
+        weight = self.weight.astype(np.float64)
+        return weight / weight[self.index].sum()
+
     @cached_property
     def objective_at_zero(self):
         """F0, the objective where all coefficients and intercepts are 0."""
@@ -146,6 +171,12 @@ class Problem:
         """The same problem on fewer rows, which it shares."""
         total = self.weight[index].sum(dtype=np.float64)
         return replace(self, index=index, weight=self.weight * self.dtype.type(len(index) / total))
+
+    def with_penalty(self, penalty):
+        """The same problem with another penalty; what is known of the rows stays known."""
+        other = replace(self, penalty=penalty)
+        other.__dict__["moments"] = self.moments
+        return other
 
     def hold_out(self, fraction, rng):
         """Split into (problem to train on, problem of held-out rows), stratified by class.

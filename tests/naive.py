@@ -174,3 +174,36 @@ def optimum(loss, X, y, penalty, *, n_outputs, weight=None, max_iter=20000, tol=
         objective(loss, X, y, coef, intercept, penalty, weight),
         np.abs(prox_step(w) - w).max(),
     )
+
+
+def dual_vectors(loss_number, stored, y, move=None):
+    """The dual vectors a = -slope, shape (n, n_outputs), of stored dual variables after a `Move`."""
+    n_rows, n_outputs = stored.shape
+    line = stored.astype(float)
+    hot = np.zeros((n_rows, n_outputs))
+    if n_outputs > 1:
+        hot[np.arange(n_rows), y] = 1
+    else:
+        hot[:, 0] = y
+    if loss_number == numbers.SOFTMAX:
+        p = np.exp(line)
+        p /= p.sum(axis=1, keepdims=True)
+        if move is not None:
+            kept = move.keep[y] * p
+            p = kept + (p - kept).sum(axis=1, keepdims=True) * move.mixed
+        return hot - p
+    if loss_number == numbers.CRAMMER_SINGER:
+        line = line / np.maximum(1, line.sum(axis=1, keepdims=True))
+    u = line if move is None else line * move.keep[y]
+    if loss_number == numbers.LOGISTIC or loss_number % numbers.SQUARED == numbers.HINGE:
+        return (2 * hot - 1) * u
+    u = np.where(hot > 0, 0, u)
+    return hot * u.sum(axis=1, keepdims=True) - u
+
+
+def dual_objective(loss, X, y, weight, a, penalty):
+    """``D(a) = -mean loss*(-a) - R*(X^T diag(w) a)``: -inf outside the domain."""
+    weight = weight / weight.sum()
+    slopes = -a[:, 0] if a.shape[1] == 1 else -a
+    gradient = (a * weight[:, None]).T @ X
+    return -float(weight @ loss.conjugate(slopes, y)) - penalty.conjugate(gradient)

@@ -145,7 +145,8 @@ def test_pass_matches_its_twin(loss, solver, storage, automatic, clouds):
     constants = SOLVERS[solver].get_params()
     optimizers = [NaiveOptimizer(solver, part, **constants) for part in model]
     for factor in (1.0, 0.5, 0.25):
-        found = minibatch.run_pass(problem, state, factor).model
+        minibatch.run_pass(problem, state, factor)
+        found = minibatch.model(problem, state)
         model = minibatch_pass(
             KERNEL_LOSSES[loss][1],
             X,
@@ -174,7 +175,8 @@ def test_nesterov_without_l1_gives_the_point_ahead(clouds):
     problem = problem_of(X, y)
     minibatch = Minibatch(Nesterov(), 1e-4, None, shuffle=False)
     state = minibatch.start(problem, problem.model(), np.random.default_rng(0))
-    found = minibatch.run_pass(problem, state, 1.0).model
+    minibatch.run_pass(problem, state, 1.0)
+    found = minibatch.model(problem, state)
     loss = KERNEL_LOSSES["softmax"][1]
     gradient = loss.mean_gradient(np.zeros((len(y), 4)), y).T @ X
     assert found.coef == pytest.approx(-1.9e-4 * gradient)
@@ -186,7 +188,8 @@ def test_no_intercept_stays_zero(clouds):
         problem = problem_of(rows, y, fit_intercept=False)
         minibatch = Minibatch(Momentum(), None, 32, shuffle=True)
         state = minibatch.start(problem, problem.model(), np.random.default_rng(0))
-        model = minibatch.run_pass(problem, state, 1.0).model
+        minibatch.run_pass(problem, state, 1.0)
+        model = minibatch.model(problem, state)
         assert not model.intercept.any()
         assert not state.geometry.shift.size
 
@@ -200,7 +203,8 @@ def test_float32_follows_float64(clouds):
             minibatch = Minibatch(Momentum(), None, 32, shuffle=True)
             state = minibatch.start(problem, problem.model(), np.random.default_rng(0))
             for _ in range(3):
-                model = minibatch.run_pass(problem, state, 0.1).model
+                minibatch.run_pass(problem, state, 0.1)
+                model = minibatch.model(problem, state)
             assert model.coef.dtype == model.intercept.dtype == dtype
             models.append(problem.evaluate(model).objective)
         assert models[0] == pytest.approx(models[1], rel=1e-3)
@@ -214,7 +218,8 @@ def test_full_batch_is_the_same_dense_and_sparse(clouds):
         minibatch = Minibatch(Momentum(), 1e-5, None, shuffle=False)
         state = minibatch.start(problem, problem.model(), np.random.default_rng(0))
         for _ in range(20):
-            model = minibatch.run_pass(problem, state, 1.0).model
+            minibatch.run_pass(problem, state, 1.0)
+            model = minibatch.model(problem, state)
         found.append(problem.coef_of(model).copy())
     assert found[0] == pytest.approx(found[1], rel=1e-9, abs=1e-12)
 

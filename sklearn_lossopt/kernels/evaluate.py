@@ -1,5 +1,7 @@
 """The terms of the objective and the accuracy: one pass over rows, float64 sums."""
 
+import numpy as np
+
 from ._jit import kernel
 from .losses import differentiate, is_right
 from .rows import ROWS_PER_BLOCK, scores
@@ -19,7 +21,7 @@ def evaluate(rows, index, target, weight, loss, coef, intercept, block, with_acc
         scores(rows, part, coef, intercept, block)
         for i in range(part.size):
             row = part[i]
-            w = float(weight[row])
+            w = np.float64(weight[row])
             mass += w
             if with_accuracy and is_right(block[i], target[row]):
                 right += w
@@ -28,8 +30,8 @@ def evaluate(rows, index, target, weight, loss, coef, intercept, block, with_acc
     square = 0.0
     for line in coef:
         for w in line:
-            absolute += abs(float(w))
-            square += float(w) * float(w)
+            absolute += abs(np.float64(w))
+            square += np.float64(w) * np.float64(w)
     return total, right, mass, absolute, square
 
 

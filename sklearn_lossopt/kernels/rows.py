@@ -29,6 +29,23 @@ class CSRRows(NamedTuple):
     n_features: int
 
 
+LINE = 64  # bytes that the processor loads and stores at once
+
+
+def aligned_zeros(shape, dtype):
+    """Zeros that begin at a cache line: vectors that straddle two cost half the speed again."""
+    n_bytes = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    memory = np.zeros(n_bytes + LINE, np.uint8)
+    start = -memory.ctypes.data % LINE
+    return memory[start : start + n_bytes].view(dtype).reshape(shape)
+
+
+def padded(n_features, dtype):
+    """The next number of features that fills whole cache lines."""
+    per_line = LINE // np.dtype(dtype).itemsize
+    return -(-n_features // per_line) * per_line
+
+
 def read_only(array):
     """A view that cannot be written: kernels take rows in this one form, whatever X was."""
     view = array.view()
@@ -195,6 +212,13 @@ def _scores_csr(rows, index, coef, intercept, out):
     data, indices, indptr = rows.data, rows.indices, rows.indptr
     n_outputs = coef.shape[1]
     for i in range(index.size):
+        if n_outputs == 1:
+            # A loop over one output costs more than its work.
+            total = intercept[0]
+            for p in range(indptr[index[i]], indptr[index[i] + 1]):
+                total += data[p] * coef[indices[p], 0]
+            out[i, 0] = total
+            continue
         for k in range(n_outputs):
             out[i, k] = intercept[k]
         p = indptr[index[i]]

@@ -1,0 +1,201 @@
+"""The duality gap: a proven bound of how far a model's objective is above the optimum.
+
+For any dual point a within the loss's domain, with ``sum_i w_i a_i = 0`` if there is a free intercept
+(weights w sum to 1 here) and ``v = X^T diag(w) a``, weak duality says
+
+    F* >= D(a) = - sum_i w_i loss*(-a_i) - R*(v),  R*(v) = sum (|v| - l1)_+^2 / (2 l2)
+
+(Rockafellar 1970, section 31; R* is infinite where l2 = 0 and |v| > l1). All of it is computed in float64
+from the dual variables themselves and at the very coefficients that the user gets.
+"""
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+import numpy as np
+
+from .kernels import losses
+from .kernels.certify import add_duals, bound_terms, conjugates, flows
+
+EPSILON = np.finfo(np.float64).eps
+
+
+class Certificate(NamedTuple):
+    """A model's objective and what it is above the optimum at most."""
+
+    objective: float
+    gap: float
+    bound: float  # a lower bound of the optimum, rounding errors taken off
+    rounding: float  # bound of what rounding may have taken from the objective
+
+
+class BestBound:
+    """The highest lower bound so far: the optimum is the same whatever iterate showed it."""
+
+    def __init__(self):
+        self.bound = 0.0  # losses are not negative
+
+    def improve(self, certificate):
+        """The certificate with the best bound there is."""
+        if not np.isfinite(certificate.gap):
+            return certificate
+        self.bound = max(self.bound, certificate.bound)
+        return certificate._replace(
+            gap=certificate.objective + certificate.rounding - self.bound, bound=self.bound
+        )
+
+
+class Move(NamedTuple):
+    """How a stored dual point is changed to be feasible: see `kernels.ascent.read_dual`."""
+
+    keep: np.ndarray  # (n_classes, n_outputs)
+    mixed: np.ndarray  # (n_outputs,)
+
+
+def certify(problem, model, dual, n_jobs=1):
+    """Bound the distance of a model to the optimum by a dual point.
+
+    Parameters
+    ----------
+    problem : Problem
+        What is minimized.
+    model : Model
+        The coefficients in question.
+    dual : ndarray of shape (n_rows, n_outputs)
+        Dual variables, as `kernels.ascent` stores them.
+    n_jobs : int, default=1
+        Threads.
+
+    Returns
+    -------
+    Certificate
+    """
+    coef, intercept = (part.astype(np.float64) for part in model)
+    move, weight = balance(problem, dual), problem.share
+    slot = np.arange(problem.n_features if problem.is_sparse else 0)
+    index, target = problem.index, problem.target
+
+    def terms(part):
+        gradient = np.empty(coef.shape)
+        sums = bound_terms(
+            problem.rows, part, target, weight, problem.loss, coef, intercept, dual, *move, gradient, slot
+        )
+        return (*sums, gradient)
+
+    if n_jobs == 1:
+        data_loss, conjugate, gradient = terms(index)
+    else:
+        with ThreadPoolExecutor(n_jobs) as pool:
+            parts = list(pool.map(terms, np.array_split(index, n_jobs)))
+        data_loss, conjugate, gradient = (sum(part[i] for part in parts) for i in range(3))
+    l1, l2 = problem.penalty.l1, problem.penalty.l2
+    absolute, square = float(np.abs(coef).sum()), float(np.vdot(coef, coef))
+    objective = data_loss + l1 * absolute + l2 / 2 * square
+    rounding = _rounding(problem, coef, objective, conjugate)
+    excess = np.abs(gradient)
+    if l1:
+        excess = np.maximum(excess - l1, 0)
+    quadratic = float(np.vdot(excess, excess))
+    # With a = 0 the bound is that losses are not negative.
+    bound = 0.0
+    if l2 > 0:
+        bound = max(bound, -conjugate - quadratic / (2 * l2))
+    elif quadratic == 0:
+        bound = max(bound, -conjugate)
+    if quadratic > 0 and l1 > 0:
+        factor = l1 / (l1 + float(excess.max()))
+        bound = max(bound, -conjugates(problem.loss, index, target, weight, dual, *move, factor))
+    if not np.isfinite(objective + rounding):
+        return Certificate(objective, np.inf, 0.0, 0.0)
+    bound = max(bound - rounding, 0.0) if np.isfinite(bound) else 0.0
+    return Certificate(objective, objective + rounding - bound, bound, rounding)
+
+
+def gradient_of_dual(problem, dual):
+    """``X^T diag(w) a``, in the layout of coefficients, and the mean dual vector; of the stored point."""
+    n_outputs = problem.n_outputs
+    n_classes = max(n_outputs, 2)
+    shape = (problem.n_features, n_outputs) if problem.is_sparse else (n_outputs, problem.n_features)
+    gradient = np.zeros(shape)
+    as_is = Move(np.ones((n_classes, n_outputs)), np.zeros(n_outputs))
+    slot = np.arange(problem.n_features if problem.is_sparse else 0)
+    index, target, weight = problem.index, problem.target, problem.share
+    add_duals(problem.rows, index, target, weight, problem.loss, dual, *as_is, gradient, slot)
+    mean = flows(problem.loss, index, target, weight, dual, n_classes).sum(axis=0)
+    return gradient, mean
+
+
+def balance(problem, dual):
+    """Make the dual point one whose weighted sum is zero, as a free intercept demands."""
+    n_outputs = problem.n_outputs
+    n_classes = max(n_outputs, 2)
+    keep, mixed = np.ones((n_classes, n_outputs)), np.zeros(n_outputs)
+    if not problem.fit_intercept:
+        return Move(keep, mixed)
+    weight = problem.share
+    sums = np.abs(flows(problem.loss, problem.index, problem.target, weight, dual, n_classes))
+    if problem.loss == losses.SOFTMAX:
+        # p of other classes flows in, what p lacks of 1 at its own class flows out.
+        mass = np.bincount(problem.target[problem.index], weight[problem.index], minlength=n_classes)
+        out_flow = np.diag(sums).copy()
+        in_flow = sums.sum(axis=0) - out_flow
+        mean = mass - out_flow + in_flow  # of p
+        # Classes that p gives too much give it to those that it gives too little.
+        with np.errstate(divide="ignore", invalid="ignore"):
+            keep[:] = np.where(mean > mass, mass / mean, 1.0)
+        lack = np.maximum(mass - mean, 0)
+        mixed[:] = lack / lack.sum() if lack.any() else 1 / n_outputs
+        return Move(keep, mixed)
+    if problem.loss == losses.LOGISTIC or problem.loss % losses.SQUARED == losses.HINGE:
+        # Each output has rows on its side and rows against it: the heavier side gives way.
+        own = sums[1:] if n_outputs == 1 else np.diag(sums)
+        own = own.ravel()
+        others = sums.sum(axis=0) - own
+        least = np.minimum(own, others)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            keep[:] = np.where(others > 0, least / others, 0.0)
+            own_keep = np.where(own > 0, least / own, 0.0)
+        if n_outputs == 1:
+            keep[1] = own_keep
+        else:
+            np.fill_diagonal(keep, own_keep)
+        return Move(keep, mixed)
+    np.fill_diagonal(sums, 0.0)
+    return Move(_balance_matrix(sums), mixed)
+
+
+def _balance_matrix(flow):
+    """Factors in [0, 1] of a matrix's entries that make its row sums its column sums.
+
+    A diagonal similarity balances (Osborne 1960): d_y / d_k for entry (y, k). Where there is none, each
+    pair of opposite entries is cut to the smaller.
+    """
+    log_scale = np.zeros(len(flow))
+    scaled = flow
+    for _ in range(200):
+        out_flow, in_flow = scaled.sum(axis=1), scaled.sum(axis=0)
+        both = (out_flow > 0) & (in_flow > 0)
+        if np.abs(out_flow - in_flow).max() <= 64 * EPSILON * flow.max():
+            factor = np.exp(log_scale[:, None] - log_scale[None, :])
+            used = factor[flow > 0]
+            return factor / max(1.0, used.max() if used.size else 1.0)
+        if (out_flow[~both] > 0).any() or (in_flow[~both] > 0).any():
+            break
+        # All at once, halved: a sweep one after the other would converge sooner but not in NumPy.
+        log_scale[both] += np.log(in_flow[both] / out_flow[both]) / 2 * 0.75
+        scaled = flow * np.exp(log_scale[:, None] - log_scale[None, :])
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(flow > 0, np.minimum(flow, flow.T) / flow, 0.0)
+
+
+def _rounding(problem, coef, objective, conjugate):
+    """Bound of the rounding errors of both sides.
+
+    Sums of n terms are off by n units in the last place of the sum of their sizes, scores by
+    n_features units of ``sum |x_j w_j|``, and the dual quadratic likewise.
+    """
+    moments = problem.moments
+    size = np.sqrt(moments.scatter / moments.mass + moments.mean**2)
+    reach = float(size @ np.abs(coef).sum(axis=1 if problem.is_sparse else 0))
+    n_terms = len(problem.index) + problem.n_features + 64
+    return 2 * EPSILON * n_terms * (abs(objective) + abs(conjugate) + reach)

@@ -1,0 +1,84 @@
+"""What the certificate needs of the data, in float64 whatever the type of X: two sums and a matrix."""
+
+import numpy as np
+
+from ._jit import kernel
+from .ascent import conjugate, read_dual
+from .losses import differentiate
+from .rows import ROWS_PER_BLOCK, add_gradient, scores
+
+
+@kernel
+def flows(loss, index, target, weight, dual, n_classes):
+    """Weighted sums of the stored dual point's vectors a by class: (n_classes, n_outputs)."""
+    n_outputs = dual.shape[1]
+    sums = np.zeros((n_classes, n_outputs))
+    a = np.empty(n_outputs)
+    keep = np.ones(n_outputs)
+    nowhere = np.zeros(n_outputs)
+    for i in index:
+        y = target[i]
+        read_dual(loss, dual[i], y, keep, nowhere, a)
+        for k in range(n_outputs):
+            sums[y, k] += weight[i] * a[k]
+    return sums
+
+
+@kernel
+def bound_terms(rows, index, target, weight, loss, coef, intercept, dual, keep, mixed, gradient, slot):
+    """Weighted sums of losses at a model and of conjugates at a dual point; `gradient` becomes X^T diag(w) a.
+
+    The dual point is the stored one, moved as `read_dual` says. `coef`, `intercept` and `gradient`, in
+    the layout of coefficients, are float64; `slot` is 0, 1, ... for CSR.
+    """
+    n_outputs = intercept.size
+    block = np.empty((ROWS_PER_BLOCK, n_outputs))
+    slopes = np.empty((ROWS_PER_BLOCK, n_outputs))
+    losses = 0.0
+    conjugates = 0.0
+    gradient[:] = 0
+    touched = slot, slot
+    for start in range(0, index.size, ROWS_PER_BLOCK):
+        part = index[start : start + ROWS_PER_BLOCK]
+        scores(rows, part, coef, intercept, block)
+        for i in range(part.size):
+            row = part[i]
+            y = target[row]
+            w = weight[row]
+            losses += w * differentiate(loss, block[i], y)
+            read_dual(loss, dual[row], y, keep[y], mixed, slopes[i])
+            conjugates += w * conjugate(loss, slopes[i], y)
+            for k in range(n_outputs):
+                slopes[i, k] *= w
+        add_gradient(rows, part, slopes, gradient, touched, 0)
+    return losses, conjugates
+
+
+@kernel
+def add_duals(rows, index, target, weight, loss, dual, keep, mixed, gradient, slot):
+    """Add X^T diag(w) a to `gradient`, for the dual point as `bound_terms` has it."""
+    slopes = np.empty((ROWS_PER_BLOCK, dual.shape[1]))
+    touched = slot, slot
+    for start in range(0, index.size, ROWS_PER_BLOCK):
+        part = index[start : start + ROWS_PER_BLOCK]
+        for i in range(part.size):
+            row = part[i]
+            read_dual(loss, dual[row], target[row], keep[target[row]], mixed, slopes[i])
+            for k in range(dual.shape[1]):
+                slopes[i, k] *= weight[row]
+        add_gradient(rows, part, slopes, gradient, touched, 0)
+
+
+@kernel
+def conjugates(loss, index, target, weight, dual, keep, mixed, factor):
+    """Weighted sum of conjugates at `factor` times the moved dual point, factor in [0, 1]."""
+    n_outputs = dual.shape[1]
+    a = np.empty(n_outputs)
+    total = 0.0
+    for i in index:
+        y = target[i]
+        read_dual(loss, dual[i], y, keep[y], mixed, a)
+        for k in range(n_outputs):
+            a[k] *= factor  # towards 0, which is in every domain
+        total += weight[i] * conjugate(loss, a, y)
+    return total

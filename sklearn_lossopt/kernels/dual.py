@@ -1,0 +1,174 @@
+"""Proximal dual coordinate ascent: a pass over the rows, and the step of its proximal point.
+
+Coordinates: feature j counts as ``(x_j - shift_j) * scale_j`` with ``scale_j = 1 / sqrt(l2 + kappa m_j)``,
+so that the subproblem's quadratic term is ``|U|^2 / 2`` for U = W / scale. `accumulated` holds what the
+dual variables and the proximal point add up to; without L1 it is U itself, with L1 U is its soft threshold.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from ._jit import kernel
+from .ascent import ascend, dual_of_slopes, start_dual
+from .losses import differentiate
+from .one_row import (
+    add_row,
+    add_then_dot,
+    dot_row,
+    load_row,
+    prefetch_coef,
+    prefetch_row,
+    threshold_row,
+)
+from .prefetch import prefetch
+from .rows import ROWS_PER_BLOCK, scores
+
+AHEAD = 3  # rows from the one visited to the one that memory is asked for
+
+
+class Coordinates(NamedTuple):
+    """Where a subproblem lives: arrays by feature, padded as `primal` is; empty for none."""
+
+    shift: np.ndarray
+    scale: np.ndarray
+    threshold: np.ndarray  # l1 * scale; empty without L1
+    intercept_scale: float  # 1 / kappa of the intercept; 0 for no intercept
+
+
+class DualState(NamedTuple):
+    """What a pass changes, and room to work in."""
+
+    dual: np.ndarray  # a line a row of X, as `ascent` stores it
+    primal: np.ndarray  # U, in the layout of coefficients
+    accumulated: np.ndarray  # the same array without L1
+    intercept: np.ndarray
+    moved: np.ndarray  # by row of X, the size of its dual variables' change in its last visit
+    loaded: np.ndarray  # (2, longest row): the row visited and the next
+    room: np.ndarray  # (3, n_outputs)
+
+
+@kernel
+def start_duals(loss, index, target, dual):
+    """Dual variables of zero coefficients."""
+    for i in index:
+        start_dual(loss, dual[i], target[i])
+
+
+@kernel
+def duals_of_model(rows, index, target, loss, coef, intercept, dual):
+    """Dual variables that belong to a model: minus the losses' slopes at its scores."""
+    block = np.empty((ROWS_PER_BLOCK, intercept.size), dual.dtype)
+    for start in range(0, index.size, ROWS_PER_BLOCK):
+        part = index[start : start + ROWS_PER_BLOCK]
+        scores(rows, part, coef, intercept, block)
+        for i in range(part.size):
+            row = part[i]
+            differentiate(loss, block[i], target[row])
+            dual_of_slopes(loss, block[i], dual[row], target[row])
+
+
+@kernel
+def dual_pass(rows, order, target, weight, loss, coordinates, state, spread):
+    """Visit the rows in order; `weight` sums to 1 over all rows in use.
+
+    `spread` is above 1 where other threads visit other rows at the same time: this one then counts its
+    own changes so many times, for theirs (CoCoA+: Ma et al. 2015).
+    """
+    shift, scale, threshold, intercept_scale = coordinates
+    dual, primal, accumulated, intercept, moved, loaded, room = state
+    row_scores = room[0]
+    change = room[1]
+    n_outputs = change.size
+    n_rows = order.size
+    x = loaded[0]
+    y = loaded[1]
+    norm = load_row(rows, order[0], shift, scale, x)
+    dot_row(rows, order[0], x, primal, intercept, row_scores)
+    for t in range(n_rows):
+        i = order[t]
+        if t + AHEAD < n_rows:
+            later = order[t + AHEAD]
+            prefetch_row(rows, later)
+            prefetch(dual, later * n_outputs)
+            prefetch(dual, later * n_outputs + n_outputs - 1)
+            prefetch(target, later)
+            prefetch(weight, later)
+        w = weight[i]
+        curvature = spread * w * (norm + intercept_scale)
+        ascend(loss, row_scores, dual[i], target[i], curvature, change, room[2])
+        square = change.dtype.type(0)
+        for k in range(n_outputs):
+            square += change[k] * change[k]
+            change[k] *= spread * w
+            intercept[k] += intercept_scale * change[k]
+        moved[i] = math.sqrt(square)
+        following = order[t + 1] if t + 1 < n_rows else i
+        prefetch_coef(rows, following, primal)
+        norm = load_row(rows, following, shift, scale, y)
+        if threshold.size == 0:
+            add_then_dot(rows, i, x, change, following, y, primal, intercept, row_scores)
+        else:
+            add_row(rows, i, x, change, accumulated)
+            threshold_row(rows, i, accumulated, threshold, primal)
+            dot_row(rows, following, y, primal, intercept, row_scores)
+        x, y = y, x
+
+
+@kernel
+def merge(shared, own, spread):
+    """Add the changes of each thread's copy, over spread; `own` is (threads, size), `shared` (size,)."""
+    n_threads, size = own.shape
+    inverse = 1 / spread
+    for j in range(size):
+        total = shared.dtype.type(0)
+        for t in range(n_threads):
+            total += own[t, j] - shared[j]
+        shared[j] += inverse * total
+
+
+@kernel
+def move_center(primal, before, center, accumulated, pull, by_column, momentum):
+    """Move a proximal point to ``primal + momentum * (primal - before)``; `before` becomes `primal`.
+
+    `pull` is kappa m / (l2 + kappa m) by feature, and a feature is a column or a line; all arrays are
+    in scaled coordinates.
+    """
+    n_lines, n_columns = primal.shape
+    for i in range(n_lines):
+        for j in range(n_columns):
+            share = pull[j] if by_column else pull[i]
+            here = primal[i, j]
+            new = here + momentum * (here - before[i, j])
+            accumulated[i, j] += share * (new - center[i, j])
+            center[i, j] = new
+            before[i, j] = here
+
+
+@kernel
+def uphill(primal, before, center, pull, by_column):
+    """``<pull * (center - primal), primal - before>``: positive where momentum has led uphill.
+
+    The sign is O'Donoghue and Candes's (2015) gradient rule for when to restart.
+    """
+    n_lines, n_columns = primal.shape
+    total = 0.0
+    for i in range(n_lines):
+        for j in range(n_columns):
+            share = pull[j] if by_column else pull[i]
+            here = primal[i, j]
+            total += np.float64(share * (center[i, j] - here) * (here - before[i, j]))
+    return total
+
+
+@kernel
+def soft_threshold(accumulated, threshold, by_column, primal):
+    """Put soft(accumulated, threshold) into `primal`."""
+    zero = primal.dtype.type(0)
+    n_lines, n_columns = primal.shape
+    for i in range(n_lines):
+        for j in range(n_columns):
+            limit = threshold[j] if by_column else threshold[i]
+            q = accumulated[i, j]
+            primal[i, j] = max(q - limit, zero) + min(q + limit, zero)
