@@ -4,9 +4,10 @@ import warnings
 from numbers import Integral, Real
 
 import numpy as np
+from joblib import cpu_count
 from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_array, check_random_state
+from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d, validate_data
@@ -22,17 +23,27 @@ from ._compat import (
     fit_context,
     weights_of_classes,
 )
+from ._input import check_weight, dtype_for, without_duplicates
 from ._stream import Stream
-from .kernels.rows import has_duplicates
 from .penalties import ElasticNet
 from .problem import Problem, as_rows
-from .solvers.stochastic import AUTO_BATCH, Minibatch, StochasticSolver
+from .solvers.stochastic import AUTO_BATCH, Minibatch
 from .training import Limits, train
 
+MINIBATCH_PARAMETERS = {"learning_rate": "auto", "schedule": "auto", "batch_size": "auto"}  # defaults
 RETRIES = 8  # of the automatic rate, each at an eighth of the last
+# Fitted attributes that not every fit has.
+OPTIONAL = (
+    "validation_loss_curve_",
+    "validation_scores_",
+    "temperature_",
+    "learning_rate_",
+    "dual_gap_",
+    "dual_gap_curve_",
+    "_dual",
+)
+CALIBRATION_TOL = 1e-3  # relative gap that is enough for a temperature
 CALIBRATION_FRACTION = 0.2  # held out to fit the temperature
-# These convert to float32 without loss, at half the memory of float64.
-SMALL_TYPES = ("bool", "int8", "uint8", "int16", "uint16", "float16")
 
 
 class BaseLossClassifier(SparseCoefMixin, LinearClassifierMixin, BaseEstimator):
@@ -42,7 +53,7 @@ class BaseLossClassifier(SparseCoefMixin, LinearClassifierMixin, BaseEstimator):
         "alpha": [Interval(Real, 0, None, closed="left")],
         "l1_ratio": [Interval(Real, 0, 1, closed="both")],
         "fit_intercept": ["boolean"],
-        "solver": [StrOptions({"auto", *solvers.BY_NAME}), StochasticSolver],
+        "solver": [StrOptions({"auto", *solvers.BY_NAME}), *solvers.KINDS],
         "learning_rate": [StrOptions({"auto"}), Interval(Real, 0, None, closed="neither")],
         "schedule": [StrOptions({"auto", *schedules.BY_NAME}), callable],
         "batch_size": [StrOptions({"auto", "full"}), Interval(Integral, 1, None, closed="left")],
@@ -54,6 +65,11 @@ class BaseLossClassifier(SparseCoefMixin, LinearClassifierMixin, BaseEstimator):
         "shuffle": ["boolean"],
         "class_weight": [StrOptions({"balanced"}), dict, None],
         "warm_start": ["boolean"],
+        "n_jobs": [
+            Interval(Integral, 1, None, closed="left"),
+            Interval(Integral, None, -1, closed="right"),
+            None,
+        ],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
     }
@@ -115,24 +131,9 @@ class BaseLossClassifier(SparseCoefMixin, LinearClassifierMixin, BaseEstimator):
             If the data or a parameter cannot be used; the message says which and why.
         """
         before = self._known_classes() if self.warm_start else None
-        X, y, sample_weight = self._check_data(X, y, sample_weight, reset=before is None)
-        labels = np.unique(y[sample_weight > 0])
-        factors = self._class_factors(y, labels, sample_weight)
-        classes = labels[factors > 0]
-        if len(classes) < 2:
-            raise ValueError(
-                f"{type(self).__name__} needs rows of at least 2 classes with positive weight; "
-                f"y has {len(classes)} class: {classes.tolist()!r}."
-            )
-        if before is not None and not np.array_equal(before, classes):
-            raise ValueError(
-                f"warm_start=True needs the classes of the earlier fit, {before!r}; y has {classes!r}. "
-                "Set warm_start=False to start anew."
-            )
-        rng = _generator(self.random_state)
-        factors = factors[factors > 0]
-        problem = self._problem(X, y, sample_weight, classes, factors)
+        problem, classes, factors, rng = self._prepare(X, y, sample_weight, before)
         start = self._model(problem) if before is not None else problem.model()
+        chosen = self._choose(problem)
         validation = self._check_validation(X_val, y_val, sample_weight_val, problem, classes, factors)
         stops_early = self.early_stopping is True or validation is not None
         held = validation
@@ -150,13 +151,13 @@ class BaseLossClassifier(SparseCoefMixin, LinearClassifierMixin, BaseEstimator):
             part, scored = problem.hold_out(CALIBRATION_FRACTION, side)
             if scored is not None:
                 # From zero: a warm start has seen the rows that are held out here.
-                solution = self._train(part, part.model(), side, self._calibration_passes())
+                solution = self._train(chosen, part, part.model(), side, calibrates=True)
                 temperature = _temperature(scored, solution.model)
         if solution is None or solution.interruption is None:
-            solution = self._train(problem, start, rng, self.max_iter, held if stops_early else None)
+            solution = self._train(chosen, problem, start, rng, held if stops_early else None)
         if held is not None and self._has_temperature():
             temperature = _temperature(held, solution.model)
-        self._publish(solution, problem, classes, n_steps=self.t_ if before is not None else 0)
+        self._publish(solution, problem, classes, chosen, n_steps=self.t_ if before is not None else 0)
         self._set_temperature(temperature)
         self.__dict__.pop("_stream", None)
         self._finish(solution)
@@ -209,7 +210,8 @@ class BaseLossClassifier(SparseCoefMixin, LinearClassifierMixin, BaseEstimator):
             factor = schedules.fading(stream.n_rows)
         else:
             factor = schedules.resolve(self.schedule, None, automatic_rate=False)(stream.n_calls)
-        solver = self._minibatch()
+        chosen = "momentum" if self.solver == "auto" else self.solver
+        solver = self._minibatch(chosen)
         solver.caution = stream.caution
         solution = train(
             solver,
@@ -223,17 +225,48 @@ class BaseLossClassifier(SparseCoefMixin, LinearClassifierMixin, BaseEstimator):
             name=type(self).__name__,
         )
         stream.see_pass(solution)
-        self._publish(solution, problem, classes, n_steps=getattr(self, "t_", 0))
+        self._publish(solution, problem, classes, chosen, n_steps=getattr(self, "t_", 0))
         self._set_temperature(stream.temperature)
         self._stream = stream
         self._finish(solution, in_stream=True)
         return self
 
+    def _prepare(self, X, y, sample_weight, before=None):
+        """A fit's problem, classes, factors of the classes' weights, and generator.
+
+        `before` are the classes of a warm start, or None.
+        """
+        X, y, sample_weight = self._check_data(X, y, sample_weight, reset=before is None)
+        labels = np.unique(y[sample_weight > 0])
+        factors = self._class_factors(y, labels, sample_weight)
+        classes = labels[factors > 0]
+        if len(classes) < 2:
+            raise ValueError(
+                f"{type(self).__name__} needs rows of at least 2 classes with positive weight; "
+                f"y has {len(classes)} class: {classes.tolist()!r}."
+            )
+        if before is not None and not np.array_equal(before, classes):
+            raise ValueError(
+                f"warm_start=True needs the classes of the earlier fit, {before!r}; y has {classes!r}. "
+                "Set warm_start=False to start anew."
+            )
+        factors = factors[factors > 0]
+        problem = self._problem(X, y, sample_weight, classes, factors)
+        return problem, classes, factors, _generator(self.random_state)
+
     def _finish(self, solution, *, in_stream=False):
         """After the attributes are set: warn of what went wrong, let Ctrl-C go on up."""
         if solution.interruption is not None:
             raise solution.interruption
-        if solution.status == "diverged":
+        if solution.status == "diverged" and solution.gap is not None:
+            warnings.warn(
+                f"{type(self).__name__} met numbers that are not finite in pass {solution.n_iter}; the best "
+                "weights so far are kept. The features' values are too large or too small: scale them "
+                "(sklearn.preprocessing.StandardScaler, MaxAbsScaler).",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
+        elif solution.status == "diverged":
             slower = (
                 "Scale"
                 if self.learning_rate == "auto"
@@ -247,6 +280,8 @@ class BaseLossClassifier(SparseCoefMixin, LinearClassifierMixin, BaseEstimator):
                 ConvergenceWarning,
                 stacklevel=3,
             )
+        elif solution.gap is not None and solution.status == "max_iter" and self.tol is not None:
+            warnings.warn(self._why_not_converged(solution), ConvergenceWarning, stacklevel=3)
         elif solution.status == "max_iter" and self.tol is not None and not in_stream:
             warnings.warn(
                 f"{type(self).__name__} was still improving by more than tol={self.tol:g} when it reached "
@@ -254,6 +289,27 @@ class BaseLossClassifier(SparseCoefMixin, LinearClassifierMixin, BaseEstimator):
                 ConvergenceWarning,
                 stacklevel=3,
             )
+
+    def _why_not_converged(self, solution):
+        """What to say where the certified gap is not as small as it should be."""
+        told = (
+            f"{type(self).__name__} ended after {solution.n_iter} passes with a duality gap of "
+            f"{solution.gap:.3g} at an objective of {solution.objective:.6g}, more than tol={self.tol:g} "
+            "asks for. "
+        )
+        if self.alpha == 0:
+            return told + (
+                "With alpha=0 no gap can be proven: where classes can be separated there is no optimum, as "
+                "coefficients grow for ever. Set alpha > 0."
+            )
+        if solution.state.is_stuck:
+            return told + "Rounding errors end all progress here: raise tol, or alpha."
+        return told + "Raise max_iter, alpha or tol, or scale the features (sklearn.preprocessing)."
+
+    def __getstate__(self):
+        state = super().__getstate__()
+        state.pop("_dual", None)  # as large as X may be, and only of use to a warm start
+        return state
 
     # ------------------------------------------------------------------------------------- checking
 
@@ -269,12 +325,12 @@ class BaseLossClassifier(SparseCoefMixin, LinearClassifierMixin, BaseEstimator):
                 f"y should be a 1d array of labels, got an array of shape {shape} instead. If it is "
                 "one-hot, pass y.argmax(axis=1); multilabel targets are not supported."
             )
-        X, y = validate_data(self, X, y, accept_sparse="csr", dtype=_dtype_for(X), order="C", reset=reset)
+        X, y = validate_data(self, X, y, accept_sparse="csr", dtype=dtype_for(X), order="C", reset=reset)
         check_classification_targets(y)
         return (
-            _without_duplicates(X),
+            without_duplicates(X),
             y,
-            _check_weight(sample_weight, X, "sample_weight", may_be_zero=may_be_zero),
+            check_weight(sample_weight, X, "sample_weight", may_be_zero=may_be_zero),
         )
 
     def _check_validation(self, X_val, y_val, sample_weight_val, problem, classes, factors):
@@ -299,11 +355,16 @@ class BaseLossClassifier(SparseCoefMixin, LinearClassifierMixin, BaseEstimator):
         unknown = np.setdiff1d(y_val, classes)
         if unknown.size:
             raise ValueError(f"y_val has labels that y does not have: {unknown!r}.")
-        weight = _check_weight(sample_weight_val, X_val, "sample_weight_val")
-        return self._problem(_without_duplicates(X_val), y_val, weight, classes, factors)
+        weight = check_weight(sample_weight_val, X_val, "sample_weight_val")
+        return self._problem(without_duplicates(X_val), y_val, weight, classes, factors)
 
     def _check_stream_parameters(self):
         """Refuse in partial_fit what needs all rows at once."""
+        if self.solver != "auto" and isinstance(solvers.resolve(self.solver), solvers.CertifiedSolver):
+            raise ValueError(
+                f"solver={self.solver!r} needs all rows at once, so partial_fit cannot use it. Set solver to "
+                "'auto' (here: momentum) or a minibatch solver, such as 'adam'."
+            )
         if self.class_weight == "balanced":
             raise ValueError(
                 "class_weight='balanced' needs all rows at once, so partial_fit cannot use it. Compute "
@@ -344,7 +405,8 @@ class BaseLossClassifier(SparseCoefMixin, LinearClassifierMixin, BaseEstimator):
         """The optimization problem of the rows of positive weight."""
         target = np.searchsorted(classes, y).clip(0, len(classes) - 1).astype(np.int32)
         weight = np.where(classes[target] == y, sample_weight * factors[target], 0.0)
-        index = np.flatnonzero(weight > 0)
+        scale = (mean_weight or weight.max()) * np.finfo(X.dtype).tiny
+        index = np.flatnonzero(weight > scale)  # what the dtype makes 0 of is absent too
         if not index.size:
             raise ValueError("sample_weight times class_weight is zero for all rows: no row is left.")
         if mean_weight is None:
@@ -366,13 +428,27 @@ class BaseLossClassifier(SparseCoefMixin, LinearClassifierMixin, BaseEstimator):
         coef = self.coef_.toarray() if sparse.issparse(self.coef_) else self.coef_
         return problem.model(coef, self.intercept_ if self.fit_intercept else None)
 
-    def _minibatch(self):
+    def _choose(self, problem):
+        """The name or object of the solver that fits the problem, which `solver` may leave open."""
+        minibatch = [name for name, value in MINIBATCH_PARAMETERS.items() if getattr(self, name) != value]
+        if self.solver == "auto":
+            return "momentum" if minibatch else solvers.choose(problem, self.tol, self.max_iter)
+        if isinstance(solvers.resolve(self.solver), solvers.CertifiedSolver) and minibatch:
+            warnings.warn(
+                f"solver={self.solver!r} ignores {', '.join(minibatch)}: it has no learning rate and takes "
+                "one row, or all, at a time. Set a minibatch solver ('momentum', 'adam', ...) to use them.",
+                UserWarning,
+                stacklevel=4,
+            )
+        return self.solver
+
+    def _minibatch(self, chosen):
         batch_size = {"auto": AUTO_BATCH, "full": None}.get(self.batch_size, self.batch_size)
         rate = None if self.learning_rate == "auto" else float(self.learning_rate)
-        return Minibatch(solvers.resolve(self.solver), rate, batch_size, bool(self.shuffle))
+        return Minibatch(solvers.resolve(chosen), rate, batch_size, bool(self.shuffle))
 
     def _calibration_passes(self):
-        """Passes of the fit that only serves the temperature.
+        """Passes of a minibatch fit that only serves the temperature.
 
         The automatic rate anneals within them whatever their number; a rate of the user's does not.
         """
@@ -380,25 +456,39 @@ class BaseLossClassifier(SparseCoefMixin, LinearClassifierMixin, BaseEstimator):
             return self.max_iter
         return min(self.max_iter, max(10, self.max_iter // 4))
 
-    def _train(self, problem, start, rng, max_iter, holdout=None):
+    def _train(self, chosen, problem, start, rng, holdout=None, *, calibrates=False, previous=None):
         """Train; where the automatic rate diverges, which it should not, again at an eighth of it."""
+        solver = solvers.resolve(chosen)
         automatic = self.learning_rate == "auto"
-        solver = self._minibatch()
-        for _ in range(RETRIES if automatic else 1):
+        max_iter, tol, schedule, retries = self.max_iter, self.tol, "constant", 1
+        if isinstance(solver, solvers.CertifiedSolver):
+            if calibrates and tol is not None:
+                tol = max(tol, min(CALIBRATION_TOL, 10 * tol))
+            runner = solver.runner(tol, bool(self.shuffle), _n_threads(self.n_jobs))
+            if self.warm_start and not calibrates:
+                previous = getattr(self, "_dual", None)
+        else:
+            runner = self._minibatch(chosen)
+            schedule = self.schedule
+            retries = RETRIES if automatic else 1
+            if calibrates:
+                max_iter = self._calibration_passes()
+        for _ in range(retries):
             solution = train(
-                solver,
+                runner,
                 problem,
                 start,
-                Limits(max_iter, self.tol, self.n_iter_no_change),
-                schedules.resolve(self.schedule, max_iter, automatic_rate=automatic),
+                Limits(max_iter, tol, self.n_iter_no_change),
+                schedules.resolve(schedule, max_iter, automatic_rate=automatic),
                 rng,
                 holdout=holdout,
+                previous=previous,
                 verbose=self.verbose,
                 name=type(self).__name__,
             )
-            if solution.status != "diverged":
+            if solution.status != "diverged" or runner.certifies:
                 break
-            solver.caution /= 8
+            runner.caution /= 8
         return solution
 
     # ------------------------------------------------------------------------------------- results
@@ -408,7 +498,7 @@ class BaseLossClassifier(SparseCoefMixin, LinearClassifierMixin, BaseEstimator):
         if self._has_temperature():
             self.temperature_ = temperature
 
-    def _publish(self, solution, problem, classes, *, n_steps):
+    def _publish(self, solution, problem, classes, chosen, *, n_steps):
         """Set the fitted attributes."""
         self.classes_ = classes
         self.coef_ = problem.coef_of(solution.model)
@@ -417,11 +507,18 @@ class BaseLossClassifier(SparseCoefMixin, LinearClassifierMixin, BaseEstimator):
         self.t_ = n_steps + solution.n_steps
         self.loss_curve_ = solution.loss_curve
         self.best_iter_ = solution.best_iter
-        self.learning_rate_ = solution.learning_rate
-        self.solver_ = "momentum" if self.solver == "auto" else self.solver
+        self.loss_curve_iter_ = solution.curve_iter
+        self.solver_ = getattr(solution.state, "solver", chosen)
         self.converged_ = solution.status == "converged"
-        for name in ("validation_loss_curve_", "validation_scores_", "temperature_"):
+        for name in OPTIONAL:
             self.__dict__.pop(name, None)
+        if solution.gap is None:
+            self.learning_rate_ = solution.learning_rate
+        else:
+            self.dual_gap_ = solution.gap
+            self.dual_gap_curve_ = solution.gap_curve
+        if self.warm_start:
+            self._dual = solvers.DualMemory.of(problem, solution.state)
         if solution.validation:
             self.validation_loss_curve_ = [there.loss for there in solution.validation]
             self.validation_scores_ = [there.accuracy for there in solution.validation]
@@ -462,6 +559,13 @@ class BaseLossClassifier(SparseCoefMixin, LinearClassifierMixin, BaseEstimator):
         return np.exp(self.predict_log_proba(X))
 
 
+def _n_threads(n_jobs):
+    """Threads for an `n_jobs`, by joblib's rules; the machine counts, not who else runs on it."""
+    if n_jobs is None:
+        return 1
+    return n_jobs if n_jobs > 0 else max(1, cpu_count() + 1 + n_jobs)
+
+
 def _generator(random_state):
     return np.random.default_rng(check_random_state(random_state).randint(2**31 - 1, size=4))
 
@@ -470,40 +574,3 @@ def _temperature(problem, model):
     """Temperature for a model, from rows that it was not trained on."""
     index = problem.index
     return fit_temperature(problem.scores(model), problem.target[index], problem.weight[index])
-
-
-def _dtype_for(X):
-    """float32 for small integers, else what `check_array` makes of float32 and float64."""
-    types = list(getattr(X, "dtypes", [])) if hasattr(X, "dtypes") else [getattr(X, "dtype", None)]
-    names = {str(kind).lower() for kind in types}
-    if names and names <= {*SMALL_TYPES, "float32"}:
-        return np.float32
-    return [np.float64, np.float32]
-
-
-def _without_duplicates(X):
-    """X itself, or a copy where it is CSR that stores an entry in parts; order in a row is free."""
-    if sparse.issparse(X) and not X.has_canonical_format:
-        rows = as_rows(X)
-        if has_duplicates(rows.indices, rows.indptr, rows.n_features):
-            X = X.copy()
-            X.sum_duplicates()
-    return X
-
-
-def _check_weight(weight, X, name, *, may_be_zero=False):
-    """Row weights as float64; the same rules wherever weights are taken."""
-    n_rows = X.shape[0]
-    if weight is None:
-        return np.ones(n_rows)
-    if isinstance(weight, Real):
-        weight = np.full(n_rows, weight)
-    weight = check_array(weight, ensure_2d=False, dtype=np.float64, input_name=name)
-    if weight.shape != (n_rows,):
-        raise ValueError(f"{name}.shape == {weight.shape}, expected {(n_rows,)}!")
-    if (weight < 0).any():
-        raise ValueError(f"Negative values in data passed to `{name}`: the smallest is {weight.min():g}.")
-    if not (may_be_zero or weight.any()):
-        raise ValueError(f"{name} is zero for all rows: at least one must be positive.")
-    # Only ratios matter but in a stream; the sums of huge weights would overflow.
-    return weight if may_be_zero else weight / weight.max()

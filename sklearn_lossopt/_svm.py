@@ -16,7 +16,7 @@ LOSSES = {
 class LinearSVMClassifier(BaseLossClassifier):
     """Linear support vector machine with a multiclass hinge loss, and probabilities.
 
-    Minimizes, by minibatch gradient steps over rows i with weights w_i and scores s_i = W x_i + b,
+    Minimizes, over rows i with weights w_i and scores s_i = W x_i + b,
     ``sum_i w_i loss(s_i, y_i) / sum_i w_i + alpha * (l1_ratio * |W|_1 + (1 - l1_ratio) / 2 *
     |W|_F^2)``. Two classes have one row of coefficients and ``max(0, 1 - t s)``, or its square, as in
     ``LinearSVC`` and ``SGDClassifier``.
@@ -42,10 +42,19 @@ class LinearSVMClassifier(BaseLossClassifier):
     fit_intercept : bool, default=True
         Whether to learn intercepts, which are never penalized. Without them features are not
         centered either.
-    solver : {"auto", "momentum", "sgd", "nesterov", "adam"} or object, default="auto"
+    solver : str or object, default="auto"
         A name, or an object of :mod:`sklearn_lossopt.solvers` with constants of its own
-        (``solver=Adam(beta_1=0.8)``; a search reaches them as ``solver__beta_1``). "auto" is
-        momentum. None of these solvers proves how near the optimum it ends.
+        (``solver=Adam(beta_1=0.8)``; a search reaches them as ``solver__beta_1``).
+
+        Certified solvers end at the optimum and prove how near it they are (`dual_gap_`), with no
+        learning rate: "sdca" (dual coordinate ascent, any loss and penalty), "interior_point" (L2 penalty
+        and few parameters), "newton" (squared hinge, one against the rest, L2, few features).
+        Minibatch solvers are "sgd", "momentum", "nesterov" and "adam".
+
+        "auto" is a certified solver, or two in turn, chosen by the data; momentum if
+        `learning_rate`, `schedule` or `batch_size` is not at its default, in `partial_fit`, where
+        dual variables (n_samples x n_classes) would need more memory than X, and for
+        Weston-Watkins hinges, not squared, of more than 50 classes.
     learning_rate : "auto" or float, default="auto"
         A float > 0 is the plain textbook step in the coordinates of X. "auto" scales (and, dense
         with intercept, centers) the features inside the solver and needs no tuning.
@@ -58,13 +67,14 @@ class LinearSVMClassifier(BaseLossClassifier):
         Rows a step: "auto" is min(128, n_samples), "full" all (gradient descent). Batches differ in
         size by at most a row.
     max_iter : int, default=200
-        Passes over the rows, at most.
+        Passes over the rows, at most; steps, of "newton" and "interior_point".
     tol : float or None, default=1e-4
-        Stop when the objective F has not improved by ``tol * max(F, 1e-3 * F0)`` for
-        `n_iter_no_change` passes, where F0 is the objective at zero. That guarantees nothing about
+        Certified solvers stop when the duality gap is at most ``tol * max(F, 1e-3 * F0)``, where F is
+        the objective and F0 that at zero: F is then that near the optimum. The others stop when F
+        has not improved by as much for `n_iter_no_change` passes, which guarantees nothing about
         the distance to the optimum. None: never.
     n_iter_no_change : int, default=5
-        Patience, in passes.
+        Patience of minibatch solvers and of early stopping, in passes.
     early_stopping : "auto" or bool, default="auto"
         Watch the weighted loss of held-out rows, without penalty, in place of the objective. "auto":
         if `X_val` is given to `fit`; True: also without it, on a stratified `validation_fraction`.
@@ -76,7 +86,10 @@ class LinearSVMClassifier(BaseLossClassifier):
         Factor of the row weights by class; classes that a dict does not name have 1. "balanced":
         inverse to the classes' sums of `sample_weight`.
     warm_start : bool, default=False
-        Let `fit` begin at the coefficients of the last fit.
+        Let `fit` begin at the coefficients of the last fit and, with "sdca", at its dual variables,
+        row by row. The estimator keeps these, but not in pickles.
+    n_jobs : int or None, default=None
+        Threads of "sdca"; -1 is all cores, None is 1. The same number gives the same bits.
     random_state : int, RandomState instance or None, default=None
         For the order of rows and what is held out. The same seed gives the same bits.
     verbose : int, default=0
@@ -98,15 +111,25 @@ class LinearSVMClassifier(BaseLossClassifier):
         The pass whose weights were kept, from 1: that of the lowest objective or, with early
         stopping, held-out loss. 0 if no pass was better than the start.
     loss_curve_ : list of float
-        Objective after each pass.
+        Objective after each pass in `loss_curve_iter_`.
+    loss_curve_iter_ : list of int
+        Passes, from 1, of the curves' entries: every one of a minibatch solver; those after which a
+        certified solver looked.
+    dual_gap_ : float
+        With a certified solver: what the objective is above the optimum at most, proven in float64
+        at `coef_` and `intercept_`.
+    dual_gap_curve_ : list of float
+        With a certified solver: the gap after each pass in `loss_curve_iter_`.
     validation_loss_curve_, validation_scores_ : list of float
         Loss and accuracy of the held-out rows after each pass, with early stopping.
     learning_rate_ : float
-        The rate; the automatic one is in coordinates where features are scaled.
+        With a minibatch solver: the rate; the automatic one is in coordinates where features are
+        scaled.
     solver_ : str or object
-        The solver used.
+        The solver used; of two in turn, the last.
     converged_ : bool
-        Whether it stopped because nothing improved any more.
+        Whether the gap is as small as `tol` asks for; of a minibatch solver, whether it stopped
+        because nothing improved any more.
     temperature_ : float
         What divides the scores; only with `calibration`.
     n_features_in_ : int
@@ -125,6 +148,8 @@ class LinearSVMClassifier(BaseLossClassifier):
     >>> X, y = load_iris(return_X_y=True)
     >>> model = LinearSVMClassifier(random_state=0).fit(X, y)
     >>> model.score(X, y) > 0.95
+    True
+    >>> bool(model.dual_gap_ <= 1e-4 * model.loss_curve_[-1])
     True
     >>> model.predict_proba(X[:1]).shape
     (1, 3)
@@ -158,6 +183,7 @@ class LinearSVMClassifier(BaseLossClassifier):
         shuffle=True,
         class_weight=None,
         warm_start=False,
+        n_jobs=None,
         random_state=None,
         verbose=0,
     ):
@@ -179,6 +205,7 @@ class LinearSVMClassifier(BaseLossClassifier):
         self.shuffle = shuffle
         self.class_weight = class_weight
         self.warm_start = warm_start
+        self.n_jobs = n_jobs
         self.random_state = random_state
         self.verbose = verbose
 

@@ -1,5 +1,6 @@
 """The only loop over passes: stopping, best weights, divergence, verbosity, Ctrl-C."""
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ class Limits:
     tol : float or None
         Stop when the objective has not improved by ``tol * max(F, 1e-3 F0)`` for
         `n_iter_no_change` passes; None for never. With held-out rows, their loss in its place.
+        Certified solvers stop when the duality gap is at most that.
     n_iter_no_change : int
         Patience, in passes.
     """
@@ -33,6 +35,12 @@ class Limits:
     n_iter_no_change: int
     is_stream: bool = False  # a pass over a chunk may well end above where it began
 
+    def is_met(self, certificate, scale):
+        """Whether a certified gap is small enough."""
+        if self.tol is None:
+            return False
+        return certificate.gap <= self.tol * max(certificate.objective, 1e-3 * scale)
+
 
 @dataclass
 class Solution:
@@ -41,11 +49,15 @@ class Solution:
     model: Model
     state: object
     learning_rate: float
-    status: str = "max_iter"  # or "converged", "diverged", "interrupted"
+    status: str = "max_iter"  # or "converged", "stopped" (early), "diverged", "interrupted"
     n_iter: int = 0
     n_steps: int = 0
     best_iter: int = 0  # 0: no pass was better than the start
     loss_curve: list[float] = field(default_factory=list)
+    curve_iter: list[int] = field(default_factory=list)  # passes, from 1, of the curves' entries
+    objective: float = math.nan  # of the model that is given back
+    gap: float | None = None  # of that model; None: the solver certifies nothing
+    gap_curve: list[float] = field(default_factory=list)
     validation: list[Evaluation] = field(default_factory=list)
     interruption: KeyboardInterrupt | None = None
 
@@ -103,30 +115,50 @@ def train(
     is_zero = not (start.coef.any() or start.intercept.any())
     first = scale if is_zero else problem.evaluate(start).objective
     patience = _Patience(limits, scale, holdout.evaluate(start).loss if holdout else first)
-    best = start
+    best, kept = start, None  # the model to give back, and its certificate
     clock = time.perf_counter()
     try:
         for epoch in range(limits.max_iter):
-            # The model's arrays are the solver's own: the next pass changes them.
-            model = solver.run_pass(problem, state, _factor(schedule, epoch)).model
-            here = problem.evaluate(model, with_accuracy=verbose > 0)
-            solution.model = model
+            solver.run_pass(problem, state, _factor(schedule, epoch))
             solution.n_iter = epoch + 1
-            solution.loss_curve.append(here.objective)
-            if not here.objective <= RUNAWAY * max(scale, first) or not model.is_finite():
-                solution.status = "diverged"
-                break
+            certifies = solver.certifies and (solver.is_due(state) or epoch + 1 == limits.max_iter)
+            if solver.certifies and not certifies and not holdout:
+                continue  # nothing is known of this pass
+            # The model's arrays may be the solver's own: the next pass changes them.
+            model = solver.model(problem, state)
+            solution.model = model
+            here = None
+            if certifies:
+                here = solver.certify(problem, state, model)
+                solution.gap = here.gap
+                solution.gap_curve.append(here.gap)
+            elif not solver.certifies:
+                here = problem.evaluate(model, with_accuracy=verbose > 0)
+            if here is not None:
+                solution.loss_curve.append(here.objective)
+                solution.curve_iter.append(epoch + 1)
+                if not here.objective <= RUNAWAY * max(scale, first) or not model.is_finite():
+                    solution.status = "diverged"
+                    break
             if holdout:
                 solution.validation.append(holdout.evaluate(model, with_accuracy=True))
             if patience.see(solution.validation[-1].loss if holdout else here.objective):
                 solution.best_iter = epoch + 1
-                best = model.copy()
-            if verbose:
+                best, kept = model.copy(), here
+            if verbose and here is not None:
                 _report(name, epoch, here, solution.validation, time.perf_counter() - clock)
-            if patience.is_out:
+            if certifies and state.is_settled:
+                if limits.is_met(here, scale):
+                    solution.status = "converged"
+                    if not holdout:
+                        solution.best_iter = epoch + 1
+                        best, kept = model.copy(), here
+                if state.is_stuck or solution.status == "converged":
+                    break
+            if patience.is_out and (holdout or not solver.certifies):
                 hurry = getattr(schedule, "hurry", None)
                 if hurry is None or not hurry(epoch):
-                    solution.status = "converged"
+                    solution.status = "stopped" if solver.certifies else "converged"
                     break
                 patience.waited = 0
     except KeyboardInterrupt as interruption:
@@ -134,6 +166,20 @@ def train(
         solution.interruption = interruption
     if limits.is_stream and solution.status != "diverged":
         best = solution.model  # of one chunk: the solver goes on from its last weights
+    elif solver.certifies:
+        if (
+            solution.status == "interrupted"
+            and not holdout
+            and solution.n_iter not in solution.curve_iter[-1:]
+        ):
+            last = solver.model(problem, state)
+            if last.is_finite() and patience.see(problem.evaluate(last).objective):
+                best, kept, solution.best_iter = last.copy(), None, solution.n_iter
+        # The bound of the optimum holds for any model, also for one of an earlier pass.
+        final = state.bound.improve(kept) if kept is not None else solver.certify(problem, state, best)
+        solution.gap, solution.objective = final.gap, final.objective
+        if solution.status == "max_iter" and limits.is_met(final, scale):
+            solution.status = "converged"
     elif solution.status in ("max_iter", "converged"):
         watched = [there.loss for there in solution.validation] if holdout else solution.loss_curve
         rose = solution.loss_curve[-1] > max(scale, first) * (1 + 1e-9)
@@ -165,7 +211,8 @@ def _factor(schedule, epoch):
 
 
 def _report(name, epoch, here, validation, seconds):
-    line = f"{name} pass {epoch + 1}: objective {here.objective:.6g}, accuracy {here.accuracy:.4f}"
+    line = f"{name} pass {epoch + 1}: objective {here.objective:.6g}"
+    line += f", gap {here.gap:.3g}" if hasattr(here, "gap") else f", accuracy {here.accuracy:.4f}"
     if validation:
         line += f", held out: loss {validation[-1].loss:.6g}, accuracy {validation[-1].accuracy:.4f}"
     print(f"{line}, {seconds:.2f} s")

@@ -60,8 +60,8 @@ def test_table_is_complete(run):
 def test_rows_of_the_same_objective_agree(run):
     rows = table(run[0])
     ours, theirs = rows["SoftmaxClassifier (tuned)"][3], rows["LogisticRegression (same objective)"][3]
-    # Not below the optimum; above it by what the chosen rate leaves.
-    assert 0.999 * theirs < ours < 1.2 * theirs
+    # LogisticRegression's default tol leaves it up to a percent above the optimum.
+    assert 0.99 * theirs < ours < 1.2 * theirs
 
 
 def test_says_what_was_chosen_and_what_the_test_rows_are_for(run):

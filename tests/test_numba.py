@@ -31,11 +31,13 @@ from sklearn_lossopt import SoftmaxClassifier, LinearSVMClassifier
 from sklearn_lossopt.kernels import _jit
 X = np.random.default_rng(0).normal(size=(60, 4)); y = np.arange(60) % 3
 for rows in (X, sparse.csr_array(X.astype(np.float32))):
-    a = SoftmaxClassifier(max_iter=2, random_state=0).fit(rows, y)
+    a = SoftmaxClassifier(solver="momentum", max_iter=2, random_state=0).fit(rows, y)
+    b = SoftmaxClassifier(solver="sdca", max_iter=2, random_state=0).fit(rows, y)
+    LinearSVMClassifier(max_iter=2, solver="adam").fit(rows, y)
     LinearSVMClassifier(max_iter=2).fit(rows, y)
 stats = [kernel.stats for kernel in _jit.kernels]
 print(sum(sum(s.cache_misses.values()) for s in stats), sum(sum(s.cache_hits.values()) for s in stats))
-print(np.abs(a.coef_).sum())
+print(np.abs(a.coef_).sum() + np.abs(b.coef_).sum())
 """
 
 
@@ -129,26 +131,29 @@ def test_import_is_light_and_changes_nothing_of_numba():
     assert out[0] == "[]"
 
 
-def fit_model(seed, rows="dense"):
+def fit_model(seed, solver="momentum", rows="dense"):
     X = np.random.default_rng(0).normal(size=(300, 6))
     y = np.arange(300) % 3
     X = X if rows == "dense" else sparse.csr_array(X)
-    return LinearSVMClassifier(max_iter=20, tol=None, random_state=seed).fit(X, y).coef_
+    return LinearSVMClassifier(solver=solver, max_iter=20, tol=None, random_state=seed).fit(X, y).coef_
 
 
-def test_threads_and_processes_give_the_same_bits():
-    expected = [fit_model(seed) for seed in range(4)]
+@pytest.mark.parametrize("solver", ["momentum", "sdca", "interior_point"])
+def test_threads_and_processes_give_the_same_bits(solver):
+    expected = [fit_model(seed, solver) for seed in range(4)]
     found = [None] * 4
 
     def work(seed):
-        found[seed] = fit_model(seed)
+        found[seed] = fit_model(seed, solver)
 
     threads = [threading.Thread(target=work, args=(seed,)) for seed in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    in_loky = joblib.Parallel(n_jobs=2, backend="loky")(joblib.delayed(fit_model)(seed) for seed in range(4))
+    in_loky = joblib.Parallel(n_jobs=2, backend="loky")(
+        joblib.delayed(fit_model)(seed, solver) for seed in range(4)
+    )
     for results in (found, in_loky):
         assert all((a == b).all() for a, b in zip(expected, results, strict=True))
 
@@ -163,12 +168,13 @@ def test_forked_children_after_a_fit():
 
 
 @needs_jit
+@pytest.mark.parametrize("solver", ["momentum", "sdca"])
 @pytest.mark.parametrize("storage", ["dense", "csr"])
-def test_read_only_and_memory_mapped_rows_need_no_compiling(storage, tmp_path):
+def test_read_only_and_memory_mapped_rows_need_no_compiling(storage, solver, tmp_path):
     X = np.random.default_rng(0).normal(size=(90, 5)).astype(np.float32)
     y = np.arange(90) % 3
     rows = X if storage == "dense" else sparse.csr_array(X)
-    model = SoftmaxClassifier(max_iter=3, tol=None, random_state=0)
+    model = SoftmaxClassifier(solver=solver, max_iter=3, tol=None, random_state=0)
     expected = model.fit(rows, y).coef_
 
     def n_compiled():

@@ -101,8 +101,8 @@ def test_same_optimum_as_logistic_regression(digits, breast_cancer):
 def test_sparse_and_dense_reach_the_same_objective(digits):
     X, y = digits
     for estimator in (
-        SoftmaxClassifier(random_state=0),
-        LinearSVMClassifier(random_state=0, calibration=None),
+        SoftmaxClassifier(solver="momentum", random_state=0),
+        LinearSVMClassifier(solver="momentum", random_state=0, calibration=None),
     ):
         for l1_ratio in (0.0, 0.5):
             estimator.set_params(alpha=1e-2, l1_ratio=l1_ratio)

@@ -5,7 +5,6 @@ The public classes hold an optimizer's constants; `Minibatch` runs any of them o
 
 from dataclasses import dataclass
 from numbers import Real
-from typing import NamedTuple
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -111,12 +110,6 @@ class Adam(StochasticSolver):
         return self._fraction("beta_1"), self._fraction("beta_2"), float(self.epsilon)
 
 
-class Report(NamedTuple):
-    """What a pass gives: the model after it."""
-
-    model: Model
-
-
 @dataclass
 class MinibatchState:
     """What a run keeps between passes, and a stream between chunks."""
@@ -155,6 +148,8 @@ class Minibatch:
     shuffle : bool
         Visit the rows in a new random order each pass.
     """
+
+    certifies = False
 
     def __init__(self, optimizer, learning_rate, batch_size, shuffle):
         self.optimizer = optimizer
@@ -216,7 +211,6 @@ class Minibatch:
             state.n_steps,
         )
         state.n_steps += state.n_batches
-        return Report(self._model(problem, state))
 
     def _coordinates(self, problem, moments, batch_size):
         """The features' shift, scale and catch-up factors, and the rate that goes with them."""
@@ -256,8 +250,8 @@ class Minibatch:
         """With L1 Nesterov's position is given back, which has the zeros, not the point ahead of it."""
         return self.optimizer._optimizer == steps.NESTEROV and problem.penalty.l1 > 0
 
-    def _model(self, problem, state):
-        """The model in the user's coordinates."""
+    def model(self, problem, state):
+        """The model in the user's coordinates, after the last pass."""
         is_behind = self._gives_position(problem)
         coef, intercept = (
             part.second if is_behind else part.values for part in (state.arrays.coef, state.arrays.intercept)

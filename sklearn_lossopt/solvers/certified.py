@@ -1,0 +1,36 @@
+"""What the certified solvers share: their base class, and when a certificate is worth its time."""
+
+import math
+
+from sklearn.base import BaseEstimator
+
+
+class CertifiedSolver(BaseEstimator):
+    """A solver that ends at the optimum and says how near it is; it has no learning rate."""
+
+    name: str  # for the estimators' `solver` parameter
+
+
+class Due:
+    """Passes after which to certify: from the gaps so far, when it should be small enough.
+
+    A certificate costs about as much as a pass. Gaps fall geometrically, more or less, so the last
+    two tell when the wanted one will be reached; the wait grows by half at most.
+    """
+
+    def __init__(self, first):
+        self.next = first
+        self.last = None
+
+    def is_now(self, n_passes):
+        return n_passes >= self.next
+
+    def see(self, n_passes, gap, wanted):
+        """Take a certified gap."""
+        wait = max(1, n_passes // 2)
+        if self.last is not None and 0 < gap < self.last[1] and 0 < wanted < gap and n_passes > self.last[0]:
+            passes, before = self.last
+            speed = math.log(before / gap) / (n_passes - passes)
+            wait = min(wait, max(1, math.ceil(math.log(gap / wanted) / speed)))
+        self.last = n_passes, gap
+        self.next = n_passes + wait

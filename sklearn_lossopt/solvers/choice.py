@@ -1,0 +1,87 @@
+"""What `solver="auto"` picks: the one place with its rules.
+
+They compare rough times of the certified solvers, in nanoseconds on one core. The constants are
+measured, as docs/solvers.md tells; only their ratios matter.
+"""
+
+from ..kernels import losses
+from . import interior, newton
+from .dual import SDCA
+from .relay import Relay
+from .second_order import OUTPUTS_APART
+
+FEW_PARAMETERS = 200  # second order at once: a few milliseconds, whatever the features' scale
+MOST_PARAMETERS = 1500  # of second order: its matrices should stay small
+FEW_PRODUCTS = 2_000_000  # of rows, features and outputs
+TIGHT = 1e-6  # relative gaps that second-order methods reach sooner
+HEAD_START = 0.8  # of dual ascent, as a share of a second-order method's time
+LEAST_PASSES = 6
+MOST_PASSES = 0.7  # as a share of max_iter
+# Of Weston-Watkins hinges without the square: with 150 rivals a row, dual ascent is still far from the
+# optimum when momentum has been near it for long (clinc150).
+MOST_RIVALS = 50
+FREE_MEMORY = 2**28  # bytes of variables by row and output that are never too many
+
+ROW, OUTPUT, DENSE_TERM, CSR_TERM = 300.0, 5.0, 0.06, 0.3  # of dual ascent: a row, its outputs, its products
+PRODUCT, ENTRY = 0.1, 120.0  # of second order: a multiply-add of a Hessian, arrays by row and output
+STEPS = {"newton": 10, "interior_point": 40}
+ARRAYS = {"newton": 3, "interior_point": 12}  # float64 by row and output
+
+
+def choose(problem, tol, max_iter):
+    """The solver for a problem: a name, or a relay of two.
+
+    Parameters
+    ----------
+    problem : Problem
+        What is to be minimized.
+    tol : float or None
+        The relative gap that is wanted.
+    max_iter : int
+        Passes that there may be.
+
+    Returns
+    -------
+    str or Relay
+        "momentum" only where memory forbids the certified ones, and for many Weston-Watkins hinges.
+    """
+    n_rows, n_outputs = len(problem.index), problem.n_outputs
+    if problem.loss == losses.WESTON_WATKINS and n_outputs > MOST_RIVALS:
+        return "momentum"
+    limit = max(problem.n_bytes, FREE_MEMORY)
+    duals_fit = problem.target.size * n_outputs * problem.dtype.itemsize <= limit
+    second = "newton" if newton.takes(problem) else "interior_point" if interior.takes(problem) else None
+    apart = problem.loss in OUTPUTS_APART
+    n_parameters = (problem.n_features + 1) * (1 if apart else n_outputs)
+    if (
+        second is None
+        or problem.penalty.l2 == 0
+        or n_parameters > MOST_PARAMETERS
+        or 8 * ARRAYS[second] * n_rows * n_outputs > limit
+    ):
+        return "sdca" if duals_fit else "momentum"
+    n_products = n_rows * n_outputs * (problem.n_features + 1)
+    few = n_parameters <= FEW_PARAMETERS and n_products <= FEW_PRODUCTS
+    if few or not duals_fit or (tol or 0.0) <= TIGHT:
+        return second
+    passes = HEAD_START * _second_order_time(problem, second) / _pass_time(problem)
+    passes = round(min(passes, MOST_PASSES * max_iter, max_iter - STEPS[second]))
+    if passes < LEAST_PASSES:
+        return second
+    return Relay(SDCA(), newton.Newton() if second == "newton" else interior.InteriorPoint(), passes)
+
+
+def _second_order_time(problem, name):
+    n_rows, n_outputs, n_columns = len(problem.index), problem.n_outputs, problem.n_features + 1
+    products = n_rows * n_outputs * n_columns**2
+    factors = n_outputs * n_columns**3 / 3
+    if problem.loss % losses.SQUARED == losses.CRAMMER_SINGER or problem.loss == losses.SOFTMAX:
+        products += n_rows * (n_outputs * n_columns) ** 2 / 2
+    if problem.loss not in OUTPUTS_APART:
+        factors = (n_outputs * n_columns) ** 3 / 3
+    return STEPS[name] * (PRODUCT * (products + factors) + ENTRY * n_rows * n_outputs)
+
+
+def _pass_time(problem):
+    term = CSR_TERM if problem.is_sparse else DENSE_TERM
+    return len(problem.index) * (ROW + problem.n_outputs * (OUTPUT + term * problem.row_length))

@@ -1,0 +1,138 @@
+"""Newton's method with exact Hessian, Cholesky factors and line search, for smooth losses and L2.
+
+It goes on to the limit of rounding: so its result hardly depends on how rows are ordered, repeated or
+weighted.
+"""
+
+import numpy as np
+from scipy.special import expit, softmax
+
+from ..certificate import certify
+from ..kernels import losses
+from .certified import CertifiedSolver
+from .second_order import SecondOrder, add_outer, one_thread, signs
+
+SMALL = 1e-13  # a Newton decrement below this share of the objective is rounding
+HALVINGS = 40
+SQUARED_OVR = losses.HINGE + losses.SQUARED
+
+
+class Newton(CertifiedSolver):
+    """Newton's method, for smooth losses with an L2 penalty and few parameters.
+
+    Softmax and logistic loss, and the squared hinge one against the rest; the time of a pass grows with
+    the square of the number of parameters (one against the rest: of features).
+    """
+
+    name = "newton"
+
+    def runner(self, tol, shuffle, n_jobs=1):
+        """What `train` runs."""
+        return NewtonSteps()
+
+
+def takes(problem):
+    """Whether Newton's method is made for a problem."""
+    return problem.penalty.l1 == 0 and problem.loss in (losses.SOFTMAX, losses.LOGISTIC, SQUARED_OVR)
+
+
+class NewtonSteps(SecondOrder):
+    """Run Newton's method on a problem; a pass is a step."""
+
+    def start(self, problem, model, rng, previous=None):
+        """Prepare steps from `model`."""
+        if not takes(problem):
+            raise ValueError(
+                "solver='newton' needs a smooth loss and no L1: softmax, logistic, or squared hinge with "
+                "multi_class='ovr', and l1_ratio=0. Use solver='sdca', which takes every loss and penalty."
+            )
+        return super().start(problem, model, rng, previous)
+
+    def run_pass(self, problem, state, factor):
+        """A Newton step; `factor` is for solvers with a learning rate."""
+        with one_thread:
+            gradient, solve = self._derivatives(problem, state)
+            direction = -solve(gradient)
+            decrement = -float(np.vdot(gradient, direction))
+            along = self.scores(problem, state, direction)
+        state.n_steps += 1
+        before = self._value(problem, state, state.scores, state.parameters)
+        step = 1.0
+        for _ in range(HALVINGS):
+            scores = state.scores + step * along
+            parameters = state.parameters + step * direction
+            here = self._value(problem, state, scores, parameters)
+            if here <= before - 1e-4 * step * decrement:
+                break
+            if decrement <= SMALL * before and here <= before * (1 + SMALL):
+                break  # as low as rounding allows
+            step /= 2
+        else:
+            state.is_stuck = state.is_settled = True
+            return
+        state.parameters, state.scores = parameters, scores
+        state.is_settled = state.is_stuck = decrement <= SMALL * before
+
+    def certify(self, problem, state, model):
+        """The model's objective and duality gap, from the dual variables of the float64 iterate."""
+        if problem.loss == losses.SOFTMAX:
+            scores = state.scores - state.scores.max(axis=1, keepdims=True)
+            dual = scores - np.log(np.exp(scores).sum(axis=1, keepdims=True))
+        else:
+            margin = signs(state.target, problem.n_outputs) * state.scores
+            dual = expit(-margin) if problem.loss == losses.LOGISTIC else 2 * np.maximum(1 - margin, 0)
+        state.dual[state.index] = dual
+        return state.bound.improve(certify(problem, model, state.dual))
+
+    def _value(self, problem, state, scores, parameters):
+        """The objective, from scores."""
+        if problem.loss == losses.SOFTMAX:
+            distance = scores - scores[np.arange(len(scores)), state.target][:, None]
+            top = distance.max(axis=1)
+            loss = top + np.log(np.exp(distance - top[:, None]).sum(axis=1))
+        else:
+            margin = signs(state.target, problem.n_outputs) * scores
+            if problem.loss == losses.LOGISTIC:
+                loss = np.logaddexp(0, -margin)[:, 0]
+            else:
+                loss = np.square(np.maximum(1 - margin, 0)).sum(axis=1)
+        coef = parameters[:, :-1] * state.scale
+        return float(state.weight @ loss) + problem.penalty.l2 / 2 * float(np.vdot(coef, coef))
+
+    def _derivatives(self, problem, state):
+        """Gradient, (n_outputs, n_features + 1), and a function that solves with the Hessian."""
+        n_outputs, n_columns = state.parameters.shape
+        is_softmax = problem.loss == losses.SOFTMAX
+        if is_softmax:
+            hessian = np.zeros((n_outputs * n_columns,) * 2, order="F")
+        blocks = np.zeros((n_outputs, n_columns, n_columns))
+        slopes = np.empty_like(state.scores)
+        for part, rows in self.blocks(problem, state):
+            target, weight = state.target[part], state.weight[part]
+            scores = rows @ state.parameters.T
+            state.scores[part] = scores
+            if is_softmax:
+                p = softmax(scores, axis=1)
+                slopes[part] = p
+                slopes[part][np.arange(len(target)), target] -= 1
+                curvature = p
+                spread = (np.sqrt(weight)[:, None] * p)[:, :, None] * rows[:, None, :]
+                hessian = add_outer(hessian, spread.reshape(len(rows), -1), -1.0)
+            else:
+                sign = signs(target, n_outputs)
+                margin = sign * scores
+                if problem.loss == losses.LOGISTIC:
+                    p = expit(-margin)
+                    slopes[part], curvature = -sign * p, p * (1 - p)
+                else:
+                    slopes[part] = -2 * sign * np.maximum(1 - margin, 0)
+                    curvature = 2.0 * (margin < 1)
+            for k in range(n_outputs):
+                blocks[k] += (rows * (weight * curvature[:, k])[:, None]).T @ rows
+        gradient = self.gradient(problem, state, slopes)
+        if not is_softmax:
+            return gradient, self.solver_of_outputs(problem, state, blocks)
+        for k, block in enumerate(blocks):
+            here = slice(k * n_columns, (k + 1) * n_columns)
+            hessian[here, here] += block
+        return gradient, self.solver_of_all(problem, state, hessian)

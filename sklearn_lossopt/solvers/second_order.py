@@ -1,0 +1,195 @@
+"""What Newton's method and the interior point method share: float64, standardized rows, Cholesky factors."""
+
+import math
+import threading
+from dataclasses import dataclass, field
+
+import numpy as np
+from scipy.linalg import LinAlgError, cho_factor, cho_solve
+from scipy.linalg.blas import dsyrk
+from threadpoolctl import ThreadpoolController
+
+from ..certificate import BestBound
+from ..kernels import losses
+
+OUTPUTS_APART = (losses.LOGISTIC, losses.HINGE, losses.HINGE + losses.SQUARED)  # each has its own Hessian
+ROOM = 2**19  # numbers in a block of rows times outputs: they should stay in the cache
+
+
+class _OneThread:
+    """Context in which BLAS has one thread, so that iterates do not depend on how many it would take.
+
+    The limit is the process's, not the Python thread's: the last to leave lifts it.
+    """
+
+    def __init__(self):
+        self.controller = None
+        self.lock = threading.Lock()
+        self.inside = 0
+
+    def __enter__(self):
+        with self.lock:
+            if self.inside == 0:
+                if self.controller is None:
+                    self.controller = ThreadpoolController()
+                self.limiter = self.controller.limit(limits=1, user_api="blas")
+                self.limiter.__enter__()
+            self.inside += 1
+
+    def __exit__(self, *error):
+        with self.lock:
+            self.inside -= 1
+            if self.inside == 0:
+                self.limiter.__exit__(*error)
+
+
+one_thread = _OneThread()
+
+
+@dataclass
+class SecondOrderRun:
+    """What a run keeps between steps."""
+
+    index: np.ndarray  # the rows in use, in the order of the arrays below
+    target: np.ndarray
+    weight: np.ndarray  # float64, sum 1
+    shift: np.ndarray
+    scale: np.ndarray  # 0 for constant features
+    parameters: np.ndarray  # (n_outputs, n_features + 1): standardized coefficients, then the intercept
+    scores: np.ndarray  # (rows in use, n_outputs)
+    dual: np.ndarray
+    used: np.ndarray = None  # which hinges a row has
+    point: object = None  # of the interior point method
+    along: np.ndarray = None  # scores of its last direction
+    bound: BestBound = field(default_factory=BestBound)
+    is_settled: bool = False
+    is_stuck: bool = False
+    n_steps: int = 0
+    rate: float = math.nan
+
+
+class SecondOrder:
+    """Base of the runners."""
+
+    certifies = True
+
+    def start(self, problem, model, rng, previous=None):
+        """Prepare steps from `model`."""
+        moments = problem.moments
+        shift = moments.mean if problem.fit_intercept else np.zeros(problem.n_features)
+        spread = moments.scatter / moments.mass
+        if not problem.fit_intercept:
+            spread = spread + moments.mean**2
+        spread = np.sqrt(spread)
+        varies = (spread > 1e-12 * np.abs(moments.mean)) & (spread > 1e-150)
+        index = problem.index[np.argsort(problem.target[problem.index], kind="stable")]
+        coef, intercept = problem.coef_of(model).astype(np.float64), model.intercept.astype(np.float64)
+        if problem.loss not in OUTPUTS_APART:
+            # The same line added to every output changes no loss, and the penalty is least without one.
+            coef, intercept = coef - coef.mean(axis=0), intercept - intercept.mean()
+        return SecondOrderRun(
+            index=index,
+            target=problem.target[index],
+            weight=problem.share[index],
+            shift=shift,
+            scale=np.where(varies, 1 / np.where(varies, spread, 1.0), 0.0),
+            parameters=np.column_stack([coef * np.where(varies, spread, 0.0), intercept + coef @ shift]),
+            scores=np.zeros((len(index), problem.n_outputs)),
+            dual=np.zeros((problem.target.size, problem.n_outputs)),
+        )
+
+    def is_due(self, state):
+        """A step costs much more than a certificate."""
+        return True
+
+    def model(self, problem, state):
+        """The model in the user's coordinates and dtype."""
+        coef = state.parameters[:, :-1] * state.scale
+        intercept = state.parameters[:, -1] - coef @ state.shift
+        return problem.model(coef, intercept if problem.fit_intercept else None)
+
+    def blocks(self, problem, state, *, by_class=False):
+        """Standardized rows with a 1 at their end, a block at a time; of one class each, if wanted."""
+        n_columns = problem.n_features + 1
+        n_rows = max(64, ROOM // (n_columns * problem.n_outputs))
+        stops = [len(state.index)]
+        if by_class:
+            stops = np.flatnonzero(np.diff(state.target, append=-1)) + 1
+        start = 0
+        for stop in stops:
+            while start < stop:
+                part = slice(start, min(start + n_rows, stop))
+                start = part.stop
+                rows = np.empty((part.stop - part.start, n_columns))
+                rows[:, :-1] = problem.take(state.index[part])
+                rows[:, :-1] -= state.shift
+                rows[:, :-1] *= state.scale
+                rows[:, -1] = problem.fit_intercept
+                yield part, rows
+
+    def scores(self, problem, state, parameters):
+        """Scores of all rows, (n, n_outputs)."""
+        return np.concatenate([rows @ parameters.T for _, rows in self.blocks(problem, state)])
+
+    def gradient(self, problem, state, slopes):
+        """Gradient of the objective by the parameters, from the losses' slopes by the scores."""
+        gradient = self.ridge(problem, state) * state.parameters
+        for part, rows in self.blocks(problem, state):
+            gradient += (state.weight[part][:, None] * slopes[part]).T @ rows
+        gradient[:, self.unused(problem, state)] = 0
+        return gradient
+
+    def ridge(self, problem, state):
+        """Second derivative of the penalty by each parameter of an output."""
+        return np.append(problem.penalty.l2 * state.scale**2, 0.0)
+
+    def unused(self, problem, state):
+        """Which parameters of an output are held at 0."""
+        return np.append(state.scale == 0, not problem.fit_intercept)
+
+    def solver_of_outputs(self, problem, state, blocks):
+        """Solve with a Hessian in which outputs do not meet: a block each."""
+        extra = self.ridge(problem, state) + self.unused(problem, state)
+        for block in blocks:
+            block[np.diag_indices(len(extra))] += extra
+        factors = [_factor(block) for block in blocks]
+        return lambda g: np.stack([cho_solve(f, line) for f, line in zip(factors, g, strict=True)])
+
+    def solver_of_all(self, problem, state, hessian):
+        """Solve with a whole Hessian, its lower triangle given, of a loss of differences of scores.
+
+        Adding the same line to every output changes no loss: that flat direction is lifted.
+        """
+        n_outputs, n_columns = state.parameters.shape
+        extra = self.ridge(problem, state) + self.unused(problem, state)
+        hessian[np.diag_indices(len(hessian))] += np.tile(extra, n_outputs)
+        lift = np.trace(hessian) / len(hessian) / n_outputs
+        columns = np.arange(n_columns)
+        for k in range(n_outputs):
+            for m in range(k + 1):
+                hessian[columns + k * n_columns, columns + m * n_columns] += lift
+        factor = _factor(hessian)
+        return lambda g: cho_solve(factor, g.ravel()).reshape(g.shape)
+
+
+def add_outer(hessian, vectors, sign):
+    """Hessian += sign * vectors^T vectors, the lower triangle of a Fortran-ordered matrix."""
+    return dsyrk(sign, vectors.T, beta=1.0, c=hessian, overwrite_c=1, lower=1)
+
+
+def _factor(matrix):
+    """Cholesky factor of the lower triangle, with the least ridge that makes one possible."""
+    ridge = 0.0
+    size = np.trace(matrix) / len(matrix) or 1.0
+    for _ in range(12):
+        try:
+            return cho_factor(matrix + ridge * np.eye(len(matrix)) if ridge else matrix, lower=True)
+        except (LinAlgError, ValueError):  # not positive definite, not finite
+            ridge = max(100 * ridge, 1e-15 * size)
+    return cho_factor(size * np.eye(len(matrix)), lower=True)
+
+
+def signs(target, n_outputs):
+    """+1 where a row is of an output's class, else -1; a single output is that of class 1."""
+    classes = np.arange(n_outputs) if n_outputs > 1 else np.ones(1, int)
+    return np.where(target[:, None] == classes, 1.0, -1.0)

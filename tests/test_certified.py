@@ -1,0 +1,374 @@
+"""The certified solvers behind the estimators: what is picked, when it stops, what it says."""
+
+import contextlib
+import pickle
+import warnings
+
+import numpy as np
+import pytest
+from naive import objective
+from scipy import sparse
+from sklearn.base import clone
+from sklearn.datasets import make_classification
+from sklearn.exceptions import ConvergenceWarning
+from test_certificate import public_loss
+
+from sklearn_lossopt import LinearSVMClassifier, SoftmaxClassifier
+from sklearn_lossopt.penalties import ElasticNet
+from sklearn_lossopt.solvers import SDCA, Momentum, Newton
+from sklearn_lossopt.solvers.certified import Due
+
+SVMS = [
+    LinearSVMClassifier(loss=loss, multi_class=multi_class, calibration=None, random_state=0)
+    for loss in ("hinge", "squared_hinge")
+    for multi_class in ("weston_watkins", "crammer_singer", "ovr")
+]
+ALL = [SoftmaxClassifier(random_state=0), *SVMS]
+each = pytest.mark.parametrize("estimator", ALL, ids=str)
+
+
+@each
+@pytest.mark.parametrize("alpha", [1e-4, 1e-2])
+@pytest.mark.parametrize("storage", [np.asarray, sparse.csr_array])
+def test_defaults_end_at_a_certified_optimum(estimator, alpha, storage, digits, breast_cancer):
+    for X, y in (digits, breast_cancer):
+        rows = storage(X[:600])
+        model = clone(estimator).set_params(alpha=alpha).fit(rows, y[:600])
+        here = objective(
+            public_loss(model), X[:600], y[:600], model.coef_, model.intercept_, ElasticNet(alpha)
+        )
+        zero = {"SoftmaxClassifier": np.log(len(model.classes_))}.get(type(model).__name__, 1.0)
+        assert model.converged_
+        assert model.solver_ in ("sdca", "newton", "interior_point")
+        assert 0 <= model.dual_gap_ <= 1e-4 * max(here, 1e-3 * zero * 10)
+        assert model.loss_curve_[-1] == pytest.approx(here)
+        assert len(model.loss_curve_) == len(model.dual_gap_curve_) == len(model.loss_curve_iter_)
+        assert model.loss_curve_iter_[-1] == model.n_iter_
+        assert not hasattr(model, "learning_rate_")
+
+
+@each
+def test_solvers_agree(estimator, breast_cancer, digits):
+    for X, y in ((breast_cancer[0], breast_cancer[1]), (digits[0][:500], digits[1][:500])):
+        found = {}
+        for name in ("sdca", "newton", "interior_point"):
+            model = clone(estimator).set_params(alpha=1e-2, solver=name, tol=1e-5, max_iter=5000)
+            with contextlib.suppress(ValueError):  # not for this loss
+                assert model.fit(X, y).converged_
+            if not hasattr(model, "coef_"):
+                continue
+            found[name] = model.loss_curve_[-1], model.dual_gap_
+        assert len(found) >= 2
+        for value, _ in found.values():
+            for other, gap in found.values():
+                assert other - value <= gap
+
+
+def test_what_auto_picks():
+    X, y = make_classification(300, 8, n_informative=5, n_classes=3, random_state=0)
+    assert SoftmaxClassifier().fit(X, y).solver_ == "newton"
+    assert LinearSVMClassifier(calibration=None).fit(X, y).solver_ == "interior_point"
+    squared_ovr = LinearSVMClassifier(loss="squared_hinge", multi_class="ovr", calibration=None)
+    assert squared_ovr.fit(X, y).solver_ == "newton"
+    assert SoftmaxClassifier(l1_ratio=0.5).fit(X, y).solver_ == "sdca"
+    for parameters in ({"learning_rate": 0.1}, {"schedule": "cosine"}, {"batch_size": 32}):
+        model = SoftmaxClassifier(**parameters, max_iter=3, tol=None).fit(X, y)
+        assert model.solver_ == "momentum"
+        assert not hasattr(model, "dual_gap_")
+        assert model.learning_rate_ > 0
+    wide = np.random.default_rng(0).normal(size=(400, 3000)).astype(np.float32)
+    assert SoftmaxClassifier(alpha=1.0).fit(wide, np.arange(400) % 4).solver_ == "sdca"
+    for solver in (SDCA(), Newton(), Momentum()):
+        assert SoftmaxClassifier(solver=solver, tol=None, max_iter=3).fit(X, y).solver_ is solver
+
+
+def test_auto_leaves_dual_ascent_where_its_variables_would_not_fit(monkeypatch):
+    from sklearn_lossopt.solvers import choice
+
+    X = np.random.default_rng(0).normal(size=(600, 3))
+    y = np.arange(600) % 300
+    estimator = SoftmaxClassifier(l1_ratio=0.5, alpha=1.0, max_iter=2, tol=None)
+    assert estimator.fit(X, y).solver_ == "sdca"
+    monkeypatch.setattr(choice, "FREE_MEMORY", 0)
+    assert estimator.fit(X, y).solver_ == "momentum"
+
+
+def test_auto_leaves_many_weston_watkins_hinges_to_momentum():
+    X = np.random.default_rng(0).normal(size=(240, 3))
+    estimator = LinearSVMClassifier(alpha=1.0, calibration=None, max_iter=2, tol=None)
+    assert estimator.fit(X, np.arange(240) % 60).solver_ == "momentum"
+    assert estimator.set_params(loss="squared_hinge").fit(X, np.arange(240) % 60).solver_ != "momentum"
+
+
+def test_ignored_parameters_are_named(digits):
+    X, y = digits
+    model = SoftmaxClassifier(solver="sdca", alpha=1.0, learning_rate=0.1, batch_size=8)
+    with pytest.warns(UserWarning, match="solver='sdca' ignores learning_rate, batch_size"):
+        model.fit(X, y)
+    assert model.converged_
+
+
+@pytest.mark.parametrize("solver", ["sdca", "newton", "interior_point", Newton()])
+def test_certified_solvers_take_no_streams(solver, digits):
+    X, y = digits
+    with pytest.raises(ValueError, match="needs all rows at once"):
+        SoftmaxClassifier(solver=solver).partial_fit(X, y, classes=np.unique(y))
+
+
+def test_a_stream_goes_on_from_a_certified_fit(digits):
+    X, y = digits
+    model = SoftmaxClassifier(alpha=1e-2, random_state=0).fit(X[:1000], y[:1000])
+    before = model.coef_.copy()
+    model.partial_fit(X[1000:], y[1000:])
+    assert model.solver_ == "momentum"
+    assert not hasattr(model, "dual_gap_")
+    assert np.abs(model.coef_ - before).max() > 0
+    assert np.abs(model.coef_ - before).max() < np.abs(before).max()
+
+
+@pytest.mark.parametrize(
+    ("estimator", "message"),
+    [
+        (SoftmaxClassifier(solver="newton", l1_ratio=0.5), "needs a smooth loss and no L1"),
+        (LinearSVMClassifier(solver="newton"), "needs a smooth loss and no L1"),
+        (SoftmaxClassifier(solver="interior_point"), "needs a hinge loss"),
+        (LinearSVMClassifier(solver="interior_point", l1_ratio=0.5), "needs a hinge loss"),
+    ],
+)
+def test_solvers_refuse_what_they_cannot_do(estimator, message, digits):
+    with pytest.raises(ValueError, match=message):
+        estimator.fit(*digits)
+
+
+def test_what_cannot_be_certified_says_why(breast_cancer):
+    X, y = breast_cancer
+    model = SoftmaxClassifier(alpha=0, solver="sdca", max_iter=5, random_state=0)
+    with pytest.warns(ConvergenceWarning, match="alpha=0 no gap can be proven"):
+        model.fit(X, y)
+    assert not model.converged_
+    assert model.dual_gap_ > 0.5 * model.loss_curve_[-1]
+    model = SoftmaxClassifier(alpha=1e-6, solver="sdca", max_iter=2, random_state=0)
+    with pytest.warns(ConvergenceWarning, match="duality gap of .* Raise max_iter, alpha or tol"):
+        model.fit(X, y)
+    assert not model.converged_
+
+
+def test_tol_none_runs_to_the_end(digits):
+    X, y = digits
+    model = SoftmaxClassifier(alpha=1e-2, tol=None, solver="sdca", max_iter=37, random_state=0).fit(X, y)
+    assert model.n_iter_ == 37
+    assert model.loss_curve_iter_[-1] == 37
+
+
+def test_early_stopping_with_a_certified_solver(digits):
+    X, y = digits
+    model = SoftmaxClassifier(solver="sdca", alpha=1e-6, early_stopping=True, max_iter=100, random_state=0)
+    model.fit(X, y)
+    assert len(model.validation_loss_curve_) == model.n_iter_
+    assert model.best_iter_ == 1 + np.argmin(model.validation_loss_curve_)
+    assert model.dual_gap_ > 0
+    with_rows = SoftmaxClassifier(solver="sdca", alpha=1e-2, random_state=0)
+    with_rows.fit(X[:900], y[:900], X_val=X[900:], y_val=y[900:])
+    assert with_rows.validation_scores_[-1] > 0.85
+
+
+@pytest.mark.parametrize("solver", ["sdca", "newton"])
+def test_interruption_leaves_a_fitted_model(solver, digits, monkeypatch):
+    from sklearn_lossopt.solvers import dual, newton
+
+    runner = {"sdca": dual.DualAscent, "newton": newton.NewtonSteps}[solver]
+    original = runner.run_pass
+
+    def interrupted(self, problem, state, factor):
+        if state.n_steps >= (4 * len(problem.index) if solver == "sdca" else 4):
+            raise KeyboardInterrupt
+        original(self, problem, state, factor)
+
+    monkeypatch.setattr(runner, "run_pass", interrupted)
+    X, y = digits
+    model = SoftmaxClassifier(solver=solver, random_state=0)
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(X, y)
+    assert model.score(X, y) > 0.8
+    assert model.dual_gap_ > 0
+    assert not model.converged_
+
+
+def test_verbose_names_the_gap(digits, capsys):
+    SoftmaxClassifier(alpha=1e-2, solver="sdca", verbose=1, random_state=0).fit(*digits)
+    lines = capsys.readouterr().out.splitlines()
+    assert all("objective" in line and "gap" in line and line.endswith(" s") for line in lines)
+
+
+@pytest.mark.parametrize("solver", ["sdca", "auto"])
+@pytest.mark.parametrize("estimator", [SoftmaxClassifier(), LinearSVMClassifier()], ids=["softmax", "svm"])
+def test_same_seed_same_bits(estimator, solver, digits):
+    X, y = digits
+    for rows in (X, X.astype(np.float32), sparse.csr_array(X)):
+        a, b = (
+            clone(estimator).set_params(alpha=1e-2, solver=solver, max_iter=1000, random_state=3).fit(rows, y)
+            for _ in range(2)
+        )
+        assert (a.coef_ == b.coef_).all()
+        assert (a.intercept_ == b.intercept_).all()
+        assert a.dual_gap_ == b.dual_gap_
+
+
+def test_weights_are_repetitions_and_scale_does_not_matter(digits):
+    X, y = digits
+    weight = np.arange(len(y)) % 3
+    for estimator in (
+        SoftmaxClassifier(solver="newton"),
+        LinearSVMClassifier(solver="newton", loss="squared_hinge", multi_class="ovr", calibration=None),
+    ):
+        estimator.set_params(alpha=1e-3)
+        weighted = clone(estimator).fit(X, y, weight)
+        repeated = clone(estimator).fit(np.repeat(X, weight, axis=0), np.repeat(y, weight))
+        assert weighted.coef_ == pytest.approx(repeated.coef_, abs=1e-8)
+        assert clone(estimator).fit(X, y, 7.0 * weight).coef_ == pytest.approx(weighted.coef_, abs=1e-9)
+    for estimator in ALL:
+        model = clone(estimator).set_params(alpha=1e-2, solver="sdca", tol=1e-4, max_iter=3000)
+        weighted = clone(model).fit(X, y, weight)
+        repeated = clone(model).fit(np.repeat(X, weight, axis=0), np.repeat(y, weight))
+        best = max(weighted.loss_curve_[-1], repeated.loss_curve_[-1])
+        assert abs(weighted.loss_curve_[-1] - repeated.loss_curve_[-1]) <= 1e-4 * best
+
+
+def test_float32_keeps_its_type_and_certifies(digits):
+    X, y = digits
+    for solver in ("sdca", "newton"):
+        model = SoftmaxClassifier(alpha=1e-3, solver=solver, tol=1e-5, max_iter=1000, random_state=0)
+        model.fit(X.astype(np.float32), y)
+        assert model.coef_.dtype == model.intercept_.dtype == np.float32
+        assert model.converged_
+
+
+def test_due_waits_for_the_gap():
+    due = Due(first=3)
+    assert [due.is_now(n) for n in (1, 2, 3)] == [False, False, True]
+    due.see(3, 1e-1, 1e-4)
+    assert due.next == 4
+    due.see(4, 1e-2, 1e-4)  # a tenth a pass: two more
+    assert due.next == 6
+    due.see(6, 2e-2, 1e-4)  # it rose: half as many again
+    assert due.next == 9
+
+
+class TestWarmStart:
+    """From the dual variables of the last fit, which pickles do not carry."""
+
+    @pytest.mark.parametrize("factor", [0.5, 2.0])
+    @pytest.mark.parametrize("estimator", [ALL[0], SVMS[0], SVMS[5]], ids=str)
+    def test_another_alpha(self, estimator, factor, digits):
+        X, y = digits
+        estimator = clone(estimator).set_params(alpha=1e-2, solver="sdca", warm_start=True, max_iter=2000)
+        model = estimator.fit(X, y).set_params(alpha=1e-2 * factor).fit(X, y)
+        cold = clone(model).set_params(warm_start=False).fit(X, y)
+        assert model.converged_
+        assert cold.converged_
+        assert model.n_iter_ < cold.n_iter_
+
+    def test_pickles_do_not_carry_dual_variables(self, digits):
+        X, y = digits
+        model = SoftmaxClassifier(alpha=1e-2, solver="sdca", warm_start=True, random_state=0).fit(X, y)
+        assert model._dual.dual.shape == (len(y), 10)
+        copy = pickle.loads(pickle.dumps(model))
+        assert not hasattr(copy, "_dual")
+        assert (copy.predict(X) == model.predict(X)).all()
+        assert copy.fit(X, y).converged_
+        assert not hasattr(SoftmaxClassifier(alpha=1e-2, solver="sdca").fit(X, y), "_dual")
+
+    def test_more_rows_and_others(self, digits):
+        X, y = digits
+        model = SoftmaxClassifier(alpha=1e-2, solver="sdca", warm_start=True, random_state=0)
+        model.fit(X[:1700], y[:1700])
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            assert model.fit(X, y).converged_
+            assert model.fit(X[::-1].copy(), y[::-1].copy()).converged_
+            assert model.fit(X[:900], y[:900]).converged_
+
+
+class TestThreads:
+    """`n_jobs`: the same bits for the same number, and the same certificate."""
+
+    @pytest.mark.parametrize("estimator", ALL, ids=str)
+    @pytest.mark.parametrize("storage", [np.asarray, sparse.csr_array])
+    def test_same_optimum_and_same_bits(self, estimator, storage, digits):
+        X, y = storage(digits[0]), digits[1]
+        estimator = clone(estimator).set_params(alpha=1e-2, solver="sdca", tol=1e-3, max_iter=3000)
+        alone = clone(estimator).fit(X, y)
+        first, second = (clone(estimator).set_params(n_jobs=2).fit(X, y) for _ in range(2))
+        assert (first.coef_ == second.coef_).all()
+        assert first.dual_gap_ == second.dual_gap_
+        assert first.converged_
+        assert first.loss_curve_[-1] - alone.loss_curve_[-1] <= first.dual_gap_
+        assert alone.loss_curve_[-1] - first.loss_curve_[-1] <= alone.dual_gap_
+
+    def test_with_l1_and_weights_and_few_rows(self, digits):
+        X, y = digits
+        weight = np.arange(len(y)) % 3 + 0.5
+        model = SoftmaxClassifier(
+            l1_ratio=0.5, alpha=1e-2, solver="sdca", n_jobs=3, max_iter=3000, random_state=0
+        )
+        assert clone(model).fit(X, y, weight).converged_
+        assert clone(model).set_params(n_jobs=-1).fit(X[:11], y[:11]).dual_gap_ > 0
+
+    def test_refuses_zero(self, digits):
+        with pytest.raises(ValueError, match="'n_jobs' parameter"):
+            SoftmaxClassifier(n_jobs=0).fit(*digits)
+
+
+class TestFoundInReview:
+    """Defects that a second reading found, each with the input that showed it."""
+
+    @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+    @pytest.mark.filterwarnings("ignore::RuntimeWarning")
+    @pytest.mark.parametrize("solver", ["auto", "sdca", "newton"])
+    @pytest.mark.parametrize("size", [1e160, 1e-160, 1e-170])
+    @pytest.mark.parametrize("alpha", [0, 1e-4])
+    def test_absurd_scales_give_finite_models(self, solver, size, alpha, digits):
+        X, y = digits[0][:100], digits[1][:100]
+        model = SoftmaxClassifier(alpha=alpha, solver=solver, max_iter=20, random_state=0).fit(size * X, y)
+        assert np.isfinite(model.coef_).all()
+        assert not np.isnan(model.dual_gap_)
+
+    @pytest.mark.parametrize("estimator", SVMS, ids=str)
+    def test_interior_point_with_unequal_weights(self, estimator, digits):
+        X, y = digits[0][:300], digits[1][:300]
+        estimator = clone(estimator).set_params(solver="interior_point", alpha=1e-3, max_iter=60)
+        for weight in (np.where(y == 0, 1e4, 1.0), 10.0 ** np.random.default_rng(0).uniform(0, 6, 300)):
+            assert estimator.fit(X, y, weight).converged_
+
+    def test_starts_whose_coefficients_do_not_sum_to_zero(self, digits):
+        X, y = digits
+        model = SoftmaxClassifier(alpha=1e-2, solver="newton", warm_start=True).fit(X, y)
+        cold = model.n_iter_
+        model.coef_ = model.coef_ + 5.0
+        assert model.fit(X, y).n_iter_ <= 2 * cold
+
+    def test_rare_classes_do_not_loosen_the_bound(self):
+        rng = np.random.default_rng(0)
+        y = np.r_[rng.integers(0, 3, 3000), 3, 3, 3]
+        X = rng.normal(size=(len(y), 20)) + y[:, None] * 0.3
+        model = SoftmaxClassifier(alpha=1e-4, solver="sdca", random_state=0).fit(X, y)
+        assert model.converged_
+        assert model.n_iter_ <= 25
+
+    def test_a_proven_gap_counts_wherever_newton_stands(self, breast_cancer):
+        model = SoftmaxClassifier(alpha=1e-2, solver="newton", max_iter=6).fit(*breast_cancer)
+        assert model.converged_
+
+    def test_early_stopping_is_not_convergence(self, digits):
+        X, y = digits
+        model = SoftmaxClassifier(
+            alpha=1e-6, solver="sdca", early_stopping=True, n_iter_no_change=1, random_state=0
+        ).fit(X, y)
+        assert model.n_iter_ < 200
+        assert not model.converged_
+
+    def test_weights_that_the_dtype_makes_zero_of_are_absent(self, digits):
+        X, y = digits[0].astype(np.float32), digits[1]
+        weight = np.where(y == 9, 1e-60, 1.0)
+        model = SoftmaxClassifier(alpha=1e-2, random_state=0).fit(X, y, weight)
+        assert model.converged_
