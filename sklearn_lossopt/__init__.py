@@ -4,6 +4,7 @@ from . import losses, penalties, schedules, solvers
 from ._softmax import SoftmaxClassifier
 from ._svm import LinearSVMClassifier
 from ._version import __version__
+from .path import regularization_path
 
 __all__ = [
     "LinearSVMClassifier",
@@ -11,6 +12,7 @@ __all__ = [
     "__version__",
     "losses",
     "penalties",
+    "regularization_path",
     "schedules",
     "solvers",
 ]
