@@ -11,6 +11,8 @@ FILES = {
     "sgd_hinge": "sgd_classifier",
     "linear_svc": "linear_svc",
     "torch": "pytorch",
+    "torch_adam": "pytorch",
+    "intelex": "intelex",
 }
 NAMES = tuple(FILES)
 

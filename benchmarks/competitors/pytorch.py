@@ -1,5 +1,6 @@
-"""PyTorch: a linear layer, cross-entropy, SGD with momentum on batches of row numbers."""
+"""PyTorch: a linear layer, cross-entropy, SGD with momentum or Adam on batches of row numbers."""
 
+from functools import partial
 from importlib.util import find_spec
 
 import numpy as np
@@ -18,6 +19,7 @@ class TorchClassifier(ClassifierMixin, BaseEstimator):
         self,
         *,
         alpha=1e-4,
+        optimizer="momentum",
         learning_rate=0.1,
         momentum=0.9,
         batch_size=128,
@@ -26,6 +28,7 @@ class TorchClassifier(ClassifierMixin, BaseEstimator):
         random_state=0,
     ):
         self.alpha = alpha
+        self.optimizer = optimizer
         self.learning_rate = learning_rate
         self.momentum = momentum
         self.batch_size = batch_size
@@ -47,12 +50,12 @@ class TorchClassifier(ClassifierMixin, BaseEstimator):
         layer = torch.nn.Linear(rows.shape[1], len(self.classes_))
         torch.nn.init.zeros_(layer.weight)
         torch.nn.init.zeros_(layer.bias)
-        optimizer = torch.optim.SGD(
-            # the intercept is not penalized
-            [{"params": [layer.weight], "weight_decay": self.alpha}, {"params": [layer.bias]}],
-            lr=self.learning_rate,
-            momentum=self.momentum,
-        )
+        # the intercept is not penalized
+        parameters = [{"params": [layer.weight], "weight_decay": self.alpha}, {"params": [layer.bias]}]
+        if self.optimizer == "adam":
+            optimizer = torch.optim.Adam(parameters, lr=self.learning_rate)
+        else:
+            optimizer = torch.optim.SGD(parameters, lr=self.learning_rate, momentum=self.momentum)
         for _ in range(self.max_iter):
             for batch in torch.randperm(len(rows)).split(self.batch_size):
                 optimizer.zero_grad()
@@ -85,4 +88,9 @@ def _missing():
     return None if find_spec("torch") else "PyTorch is not installed (pip install torch)"
 
 
-COMPETITORS = (Competitor("torch", "PyTorch, momentum", TorchClassifier, _objective, _missing),)
+COMPETITORS = (
+    Competitor("torch", "PyTorch, momentum", TorchClassifier, _objective, _missing),
+    Competitor(
+        "torch_adam", "PyTorch, Adam", partial(TorchClassifier, optimizer="adam"), _objective, _missing
+    ),
+)

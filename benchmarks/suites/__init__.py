@@ -5,7 +5,7 @@
 
 from importlib import import_module
 
-NAMES = ("accuracy", "epoch_speed", "memory", "startup", "calibration")
+NAMES = ("accuracy", "optimum", "solvers", "epoch_speed", "memory", "startup", "calibration")
 
 
 def get(name):
