@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import sparse
 
-from .kernels.evaluate import evaluate, score_rows
+from .kernels.evaluate import score_rows, sum_losses, sum_sizes
 from .kernels.losses import loss_at_zero
 from .kernels.moments import sum_moments
 from .kernels.rows import ROWS_PER_BLOCK, CSRRows, DenseRows, read_only
@@ -130,12 +130,17 @@ class Problem:
     def evaluate(self, model, *, with_accuracy=False):
         """Objective, data loss and (on demand, else 0) accuracy of a model on the rows in use."""
         block = np.empty((ROWS_PER_BLOCK, self.n_outputs), self.dtype)
-        loss, right, mass, absolute, square = evaluate(
+        sums = sum_losses(
             self.rows, self.index, self.target, self.weight, self.loss, *model, block, with_accuracy
         )
-        loss /= mass
+        return self.evaluation(sums, model)
+
+    def evaluation(self, sums, model):
+        """The same from weighted sums over the rows: of loss, of right answers, and of 1."""
+        loss, right, mass = sums
+        absolute, square = sum_sizes(model.coef)
         penalty = self.penalty.l1 * absolute + self.penalty.l2 / 2 * square
-        return Evaluation(loss + penalty, loss, right / mass)
+        return Evaluation(loss / mass + penalty, loss / mass, right / mass)
 
     def scores(self, model):
         """Scores of the rows in use: (n, n_outputs), or (n,) with one output."""

@@ -5,9 +5,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from numbers import Real
+from typing import NamedTuple
 
 import numpy as np
 
+from .certificate import Certificate
 from .problem import Evaluation, Model, Problem
 
 # An objective this many times the larger of F0 and the first one has left for good.
@@ -90,6 +92,16 @@ class _Patience:
         return self.limits.tol is not None and self.waited >= self.limits.n_iter_no_change
 
 
+class Measured(NamedTuple):
+    """The end of a pass, and what is known of it."""
+
+    n_passes: int
+    n_steps: int
+    model: Model  # until the next pass
+    here: Evaluation | Certificate | None  # None: for the held-out rows only
+    n_run: int  # passes by now
+
+
 def train(
     solver,
     problem: Problem,
@@ -109,87 +121,182 @@ def train(
     held-out loss; `start` if no pass was better. So they are finite whatever happens.
     """
     state = solver.start(problem, start, rng, previous)
-    solution = Solution(start, state, state.rate)
-    n_before = state.n_steps
-    scale = problem.objective_at_zero
-    is_zero = not (start.coef.any() or start.intercept.any())
-    first = scale if is_zero else problem.evaluate(start).objective
-    patience = _Patience(limits, scale, holdout.evaluate(start).loss if holdout else first)
-    best, kept = start, None  # the model to give back, and its certificate
+    watch = _Watch(solver, problem, start, limits, holdout, state)
+    run = _certified_passes if solver.certifies else _minibatch_passes
     clock = time.perf_counter()
     try:
-        for epoch in range(limits.max_iter):
-            solver.run_pass(problem, state, _factor(schedule, epoch))
-            solution.n_iter = epoch + 1
-            certifies = solver.certifies and (solver.is_due(state) or epoch + 1 == limits.max_iter)
-            if solver.certifies and not certifies and not holdout:
-                continue  # nothing is known of this pass
-            # The model's arrays may be the solver's own: the next pass changes them.
+        for measured in run(watch, schedule, verbose > 0):
+            goes_on = watch.judge(measured, schedule)
+            if verbose and measured.here is not None:
+                _report(name, measured, watch.solution.validation, time.perf_counter() - clock)
+            if not goes_on:
+                watch.stop(measured)
+                break
+    except KeyboardInterrupt as interruption:
+        watch.interrupt(interruption)
+    return watch.end()
+
+
+def _certified_passes(watch, schedule, with_accuracy):
+    """Run passes; measure those after which a certificate is due, with held-out rows each one."""
+    solver, problem, state, n_passes = (
+        watch.solver,
+        watch.problem,
+        watch.solution.state,
+        watch.limits.max_iter,
+    )
+    for epoch in range(n_passes):
+        solver.run_pass(problem, state, _factor(schedule, epoch))
+        watch.count(epoch + 1)
+        certifies = solver.is_due(state) or epoch + 1 == n_passes
+        if certifies or watch.holdout:
             model = solver.model(problem, state)
-            solution.model = model
-            here = None
-            if certifies:
-                here = solver.certify(problem, state, model)
+            here = solver.certify(problem, state, model) if certifies else None
+            yield Measured(epoch + 1, state.n_steps, model, here, epoch + 1)
+
+
+def _minibatch_passes(watch, schedule, with_accuracy):
+    """Run passes and measure each: of dense rows along the next one, as they are in the cache then."""
+    solver, problem, state, n_passes = (
+        watch.solver,
+        watch.problem,
+        watch.solution.state,
+        watch.limits.max_iter,
+    )
+    for epoch in range(n_passes):
+        n_steps = state.n_steps
+        looks_back = epoch > 0 and not problem.is_sparse
+        before = solver.model(problem, state).copy() if looks_back else None
+        factor = _factor(schedule, epoch)
+        sums = solver.run_pass(problem, state, factor, looks_back=looks_back, with_accuracy=with_accuracy)
+        watch.count(epoch + 1)
+        if looks_back:
+            yield Measured(epoch, n_steps, before, problem.evaluation(sums, before), epoch + 1)
+        if problem.is_sparse or epoch + 1 == n_passes:
+            model = solver.model(problem, state)
+            here = problem.evaluate(model, with_accuracy=with_accuracy)
+            yield Measured(epoch + 1, state.n_steps, model, here, epoch + 1)
+
+
+class _Watch:
+    """What is known while training goes on: the best model so far, and whether to stop."""
+
+    def __init__(self, solver, problem, start, limits, holdout, state):
+        self.solver = solver
+        self.problem = problem
+        self.limits = limits
+        self.holdout = holdout
+        self.solution = Solution(start, state, state.rate)
+        self.n_before = state.n_steps
+        self.scale = problem.objective_at_zero
+        is_zero = not (start.coef.any() or start.intercept.any())
+        self.first = self.scale if is_zero else problem.evaluate(start).objective
+        first = holdout.evaluate(start).loss if holdout else self.first
+        self.patience = _Patience(limits, self.scale, first)
+        self.best = start
+        self.kept = None  # the best model's certificate
+
+    def count(self, n_passes):
+        """Take note that a pass was run."""
+        self.solution.n_iter = n_passes
+        self.solution.n_steps = self.solution.state.n_steps - self.n_before
+
+    def stop(self, measured):
+        """Forget what was run after the pass that is judged to be the last."""
+        self.solution.n_iter = measured.n_passes
+        self.solution.n_steps = measured.n_steps - self.n_before
+
+    def judge(self, measured, schedule):
+        """Take note of a pass; say whether to go on."""
+        solution, here, model = self.solution, measured.here, measured.model
+        solution.model = model
+        if here is not None:
+            solution.loss_curve.append(here.objective)
+            solution.curve_iter.append(measured.n_passes)
+            if self.solver.certifies:
                 solution.gap = here.gap
                 solution.gap_curve.append(here.gap)
-            elif not solver.certifies:
-                here = problem.evaluate(model, with_accuracy=verbose > 0)
-            if here is not None:
-                solution.loss_curve.append(here.objective)
-                solution.curve_iter.append(epoch + 1)
-                if not here.objective <= RUNAWAY * max(scale, first) or not model.is_finite():
-                    solution.status = "diverged"
-                    break
-            if holdout:
-                solution.validation.append(holdout.evaluate(model, with_accuracy=True))
-            if patience.see(solution.validation[-1].loss if holdout else here.objective):
-                solution.best_iter = epoch + 1
-                best, kept = model.copy(), here
-            if verbose and here is not None:
-                _report(name, epoch, here, solution.validation, time.perf_counter() - clock)
-            if certifies and state.is_settled:
-                if limits.is_met(here, scale):
-                    solution.status = "converged"
-                    if not holdout:
-                        solution.best_iter = epoch + 1
-                        best, kept = model.copy(), here
-                if state.is_stuck or solution.status == "converged":
-                    break
-            if patience.is_out and (holdout or not solver.certifies):
-                hurry = getattr(schedule, "hurry", None)
-                if hurry is None or not hurry(epoch):
-                    solution.status = "stopped" if solver.certifies else "converged"
-                    break
-                patience.waited = 0
-    except KeyboardInterrupt as interruption:
+            if not here.objective <= RUNAWAY * max(self.scale, self.first) or not model.is_finite():
+                solution.status = "diverged"
+                return False
+        if self.holdout:
+            solution.validation.append(self.holdout.evaluate(model, with_accuracy=True))
+        if self.patience.see(solution.validation[-1].loss if self.holdout else here.objective):
+            self._keep(measured)
+        if self.solver.certifies and here is not None and self._is_proven(measured):
+            return False
+        if self.patience.is_out and (self.holdout or not self.solver.certifies):
+            hurry = getattr(schedule, "hurry", None)
+            if hurry is None or not hurry(measured.n_run - 1):
+                solution.status = "stopped" if self.solver.certifies else "converged"
+                return False
+            self.patience.waited = 0
+        return True
+
+    def _keep(self, measured):
+        self.solution.best_iter = measured.n_passes
+        self.best, self.kept = measured.model.copy(), measured.here
+
+    def _is_proven(self, measured):
+        """Whether the certified gap is small enough, or will not become smaller."""
+        state = self.solution.state
+        if not state.is_settled:
+            return False
+        if self.limits.is_met(measured.here, self.scale):
+            self.solution.status = "converged"
+            if not self.holdout:
+                self._keep(measured)
+            return True
+        return state.is_stuck
+
+    def interrupt(self, interruption):
+        """Take note of Ctrl-C, and of the pass that it let end."""
+        solution = self.solution
         solution.status = "interrupted"
         solution.interruption = interruption
-    if limits.is_stream and solution.status != "diverged":
-        best = solution.model  # of one chunk: the solver goes on from its last weights
-    elif solver.certifies:
-        if (
-            solution.status == "interrupted"
-            and not holdout
-            and solution.n_iter not in solution.curve_iter[-1:]
-        ):
-            last = solver.model(problem, state)
-            if last.is_finite() and patience.see(problem.evaluate(last).objective):
-                best, kept, solution.best_iter = last.copy(), None, solution.n_iter
-        # The bound of the optimum holds for any model, also for one of an earlier pass.
-        final = state.bound.improve(kept) if kept is not None else solver.certify(problem, state, best)
+        model = self.solver.model(self.problem, solution.state)
+        if self.holdout or self.limits.is_stream or not model.is_finite():
+            return
+        here = self.problem.evaluate(model)
+        if not self.solver.certifies and len(solution.loss_curve) < solution.n_iter:
+            solution.loss_curve.append(here.objective)
+            solution.curve_iter.append(solution.n_iter)
+        if self.patience.see(here.objective):
+            self.best, self.kept = model.copy(), None
+            solution.best_iter = solution.n_iter
+
+    def end(self):
+        """The solution."""
+        solution = self.solution
+        if self.limits.is_stream and solution.status != "diverged":
+            self.best = solution.model  # of one chunk: the solver goes on from its last weights
+        elif self.solver.certifies:
+            self._certify_best()
+        elif solution.status in ("max_iter", "converged"):
+            self._say_if_at_rest()
+        solution.model = self.best.copy()
+        return solution
+
+    def _certify_best(self):
+        """The bound of the optimum holds for any model, also for one of an earlier pass."""
+        solution, state = self.solution, self.solution.state
+        final = (
+            state.bound.improve(self.kept)
+            if self.kept is not None
+            else self.solver.certify(self.problem, state, self.best)
+        )
         solution.gap, solution.objective = final.gap, final.objective
-        if solution.status == "max_iter" and limits.is_met(final, scale):
+        if solution.status == "max_iter" and self.limits.is_met(final, self.scale):
             solution.status = "converged"
-    elif solution.status in ("max_iter", "converged"):
-        watched = [there.loss for there in solution.validation] if holdout else solution.loss_curve
-        rose = solution.loss_curve[-1] > max(scale, first) * (1 + 1e-9)
-        if rose and not (holdout and solution.best_iter):
+
+    def _say_if_at_rest(self):
+        solution = self.solution
+        watched = [there.loss for there in solution.validation] if self.holdout else solution.loss_curve
+        rose = solution.loss_curve[-1] > max(self.scale, self.first) * (1 + 1e-9)
+        if rose and not (self.holdout and solution.best_iter):
             solution.status = "diverged"  # it came to rest above where it began
         elif solution.status == "max_iter":
-            solution.status = _status_at_end(watched, limits, scale)
-    solution.model = best.copy()
-    solution.n_steps = state.n_steps - n_before
-    return solution
+            solution.status = _status_at_end(watched, self.limits, self.scale)
 
 
 def _status_at_end(curve, limits, scale):
@@ -210,8 +317,9 @@ def _factor(schedule, epoch):
     return float(factor)
 
 
-def _report(name, epoch, here, validation, seconds):
-    line = f"{name} pass {epoch + 1}: objective {here.objective:.6g}"
+def _report(name, measured, validation, seconds):
+    here = measured.here
+    line = f"{name} pass {measured.n_passes}: objective {here.objective:.6g}"
     line += f", gap {here.gap:.3g}" if hasattr(here, "gap") else f", accuracy {here.accuracy:.4f}"
     if validation:
         line += f", held out: loss {validation[-1].loss:.6g}, accuracy {validation[-1].accuracy:.4f}"

@@ -151,7 +151,7 @@ def test_rows_are_not_copied(estimator, early_stopping):
     X = np.random.default_rng(0).normal(size=(20_000, 200)).astype(np.float32)
     y = np.arange(len(X)) % 3
     model = clone(estimator).set_params(max_iter=2, tol=None, early_stopping=early_stopping)
-    model.fit(X[:500], y[:500])  # compiling has a memory of its own
+    model.fit(X, y)  # compiling has a memory of its own
     tracemalloc.start()
     try:
         model.fit(X, y)

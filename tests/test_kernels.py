@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 from naive import KERNEL_LOSSES, NaiveOptimizer, minibatch_pass, objective, scores_of
+from numba import njit
 from scipy import sparse
 
+from sklearn_lossopt.kernels._jit import OPTIONS
 from sklearn_lossopt.kernels.rows import add_gradient, gather, new_block, scores
 from sklearn_lossopt.penalties import ElasticNet
 from sklearn_lossopt.problem import Model, Moments, Problem, as_rows
@@ -30,34 +32,48 @@ def problem_of(X, y, loss="softmax", *, penalty=None, dtype=np.float64, fit_inte
     )
 
 
+@njit(**OPTIONS)
+def compiled_scores(rows, index, coef, intercept, out):
+    scores(rows, index, coef, intercept, out)
+
+
+@njit(**OPTIONS)
+def compiled_gradient(rows, index, slopes, gradient, touched, source, ahead):
+    return add_gradient(rows, index, slopes, gradient, touched, 0, source, ahead)
+
+
+# Around the widths of a vector, two, and a tile, in both dtypes.
+@pytest.mark.parametrize("n_features", [1, 7, 8, 11, 16, 17, 31, 33, 64, 67, 150])
 @pytest.mark.parametrize("n_outputs", [1, 2, 3, 4, 5, 6, 7, 9])
-@pytest.mark.parametrize("n_rows", [1, 3, 4, 8, 31])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("storage", ["dense", "csr"])
-def test_scores_and_gradient(n_outputs, n_rows, storage):
+def test_scores_and_gradient(n_features, n_outputs, dtype, storage):
     rng = np.random.default_rng(n_outputs)
-    X = rng.normal(size=(40, 11)) * (rng.random((40, 11)) < 0.6)
-    index = rng.permutation(40)[:n_rows].astype(np.int32)
-    coef, intercept = rng.normal(size=(n_outputs, 11)), rng.normal(size=n_outputs)
+    X = rng.normal(size=(40, n_features)) * (rng.random((40, n_features)) < 0.6)
+    coef, intercept = rng.normal(size=(n_outputs, n_features)), rng.normal(size=n_outputs)
+    X, coef, intercept = (part.astype(dtype) for part in (X, coef, intercept))
     rows = as_rows(X if storage == "dense" else sparse.csr_array(X))
     layout = coef if storage == "dense" else np.ascontiguousarray(coef.T)
+    close = {"rel": 1e-9} if dtype == np.float64 else {"rel": 1e-4, "abs": 1e-4}
+    for n_rows in (1, 3, 4, 8, 31):
+        index, rest = np.split(rng.permutation(40).astype(np.int32), [n_rows])
+        out = np.empty((32, n_outputs), dtype)
+        compiled_scores(rows, index, layout, intercept, out)
+        assert out[:n_rows] == pytest.approx(X[index] @ coef.T + intercept, **close)
 
-    out = np.empty((n_rows, n_outputs))
-    scores(rows, index, layout, intercept, out)
-    assert out == pytest.approx(X[index] @ coef.T + intercept)
-
-    slopes = rng.normal(size=(n_rows, n_outputs))
-    gradient = np.zeros_like(layout)
-    lines, slot = np.zeros(11, np.int64), np.full(11, -1)
-    n_touched = add_gradient(rows, index, slopes, gradient, (lines, slot), 0)
-    expected = slopes.T @ X[index]
-    if storage == "csr":
-        reached = lines[:n_touched]
-        assert set(reached) == set(np.flatnonzero((X[index] != 0).any(axis=0)))
-        assert (slot[reached] == np.arange(n_touched)).all()
-        assert gradient[:n_touched] == pytest.approx(expected.T[reached])
-        assert not gradient[n_touched:].any()
-    else:
-        assert gradient == pytest.approx(expected)
+        slopes = rng.normal(size=(32, n_outputs)).astype(dtype)
+        gradient = np.zeros_like(layout)
+        lines, slot = np.zeros(n_features, np.int64), np.full(n_features, -1)
+        n_touched = compiled_gradient(rows, index, slopes, gradient, (lines, slot), rows, rest[:n_rows])
+        expected = slopes[:n_rows].T @ X[index]
+        if storage == "csr":
+            reached = lines[:n_touched]
+            assert set(reached) == set(np.flatnonzero((X[index] != 0).any(axis=0)))
+            assert (slot[reached] == np.arange(n_touched)).all()
+            assert gradient[:n_touched] == pytest.approx(expected.T[reached], **close)
+            assert not gradient[n_touched:].any()
+        else:
+            assert gradient == pytest.approx(expected, **close)
 
 
 def test_gather_subtracts_the_shift_before_rounding():

@@ -50,7 +50,8 @@ def bound_terms(rows, index, target, weight, loss, coef, intercept, dual, keep, 
             conjugates += w * conjugate(loss, slopes[i], y)
             for k in range(n_outputs):
                 slopes[i, k] *= w
-        add_gradient(rows, part, slopes, gradient, touched, 0)
+        ahead = index[start + part.size : start + 2 * part.size]
+        add_gradient(rows, part, slopes, gradient, touched, 0, rows, ahead)
     return losses, conjugates
 
 
@@ -66,7 +67,8 @@ def add_duals(rows, index, target, weight, loss, dual, keep, mixed, gradient, sl
             read_dual(loss, dual[row], target[row], keep[target[row]], mixed, slopes[i])
             for k in range(dual.shape[1]):
                 slopes[i, k] *= weight[row]
-        add_gradient(rows, part, slopes, gradient, touched, 0)
+        ahead = index[start + part.size : start + 2 * part.size]
+        add_gradient(rows, part, slopes, gradient, touched, 0, rows, ahead)
 
 
 @kernel

@@ -18,12 +18,11 @@ from .one_row import (
     add_then_dot,
     dot_row,
     load_row,
-    prefetch_coef,
     prefetch_row,
     threshold_row,
 )
 from .prefetch import prefetch
-from .rows import ROWS_PER_BLOCK, scores
+from .rows import ROWS_PER_BLOCK, prefetch_coef, scores
 
 AHEAD = 3  # rows from the one visited to the one that memory is asked for
 

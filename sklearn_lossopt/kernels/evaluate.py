@@ -2,37 +2,52 @@
 
 import numpy as np
 
-from ._jit import kernel
+from ._jit import helper, kernel
 from .losses import differentiate, is_right
 from .rows import ROWS_PER_BLOCK, scores
 
 
+@helper
+def add_losses(part, block, target, weight, loss, with_accuracy, sums):
+    """Add what the scores of some rows give to weighted sums of loss, right answers, and 1.
+
+    The scores, in `block`, are lost.
+    """
+    total, right, mass = sums
+    for i in range(part.size):
+        row = part[i]
+        w = np.float64(weight[row])
+        mass += w
+        if with_accuracy and is_right(block[i], target[row]):
+            right += w
+        total += w * differentiate(loss, block[i], target[row])
+    return total, right, mass
+
+
 @kernel
-def evaluate(rows, index, target, weight, loss, coef, intercept, block, with_accuracy):
-    """Weighted sums of loss and right answers, sum of weights, of |coef| and of coef ** 2.
+def sum_losses(rows, index, target, weight, loss, coef, intercept, block, with_accuracy):
+    """Weighted sums of loss and right answers, and the sum of weights.
 
     `block` is room for the scores of ROWS_PER_BLOCK rows.
     """
-    total = 0.0
-    right = 0.0
-    mass = 0.0
+    sums = (0.0, 0.0, 0.0)
     for start in range(0, index.size, ROWS_PER_BLOCK):
         part = index[start : start + ROWS_PER_BLOCK]
         scores(rows, part, coef, intercept, block)
-        for i in range(part.size):
-            row = part[i]
-            w = np.float64(weight[row])
-            mass += w
-            if with_accuracy and is_right(block[i], target[row]):
-                right += w
-            total += w * differentiate(loss, block[i], target[row])
+        sums = add_losses(part, block, target, weight, loss, with_accuracy, sums)
+    return sums
+
+
+@kernel
+def sum_sizes(coef):
+    """Sums of |coef| and of coef ** 2."""
     absolute = 0.0
     square = 0.0
     for line in coef:
         for w in line:
             absolute += abs(np.float64(w))
             square += np.float64(w) * np.float64(w)
-    return total, right, mass, absolute, square
+    return absolute, square
 
 
 @kernel

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ._jit import kernel
+from .evaluate import add_losses
 from .losses import differentiate
 from .rows import ROWS_PER_BLOCK, add_gradient, by_storage, gather, scores
 from .steps import Parameters, StepSettings, update_lines
@@ -31,7 +32,8 @@ class State(NamedTuple):
     lines : dense: all outputs; CSR: room for the list of touched features.
     slot : CSR: where each feature's gradient is, -1 if untouched.
     block : dense: `rows.new_block`; CSR: None.
-    slopes : (ROWS_PER_BLOCK, n_outputs).
+    slopes, block_scores : (ROWS_PER_BLOCK, n_outputs).
+    coef_before, intercept_before : the model that the pass begins with, whose loss it takes.
     only_line, ones : the lines and scales of the intercepts.
     """
 
@@ -41,6 +43,9 @@ class State(NamedTuple):
     slot: np.ndarray
     block: tuple | None
     slopes: np.ndarray
+    block_scores: np.ndarray
+    coef_before: np.ndarray
+    intercept_before: np.ndarray
     only_line: np.ndarray
     ones: np.ndarray
 
@@ -60,12 +65,27 @@ lines_to_update = by_storage(_lines_dense, _lines_csr)
 
 @kernel
 def minibatch_pass(
-    rows, order, n_batches, target, weight, loss, fit_intercept, geometry, state, settings, n_steps
+    rows,
+    order,
+    n_batches,
+    target,
+    weight,
+    loss,
+    fit_intercept,
+    geometry,
+    state,
+    settings,
+    n_steps,
+    looks_back,
+    with_accuracy,
 ):
     """Run one step for each of `n_batches` parts of `order`, which differ by at most one row.
 
     `n_steps` were run before. Weights have mean 1 over the fit; a batch is divided by its number of
     rows, never by its own sum of weights, which would erase class weights in small batches.
+
+    If it `looks_back`, it gives the sums of `evaluate.sum_losses` of the model that it begins with: while
+    rows are in the cache that costs less than a pass of its own.
     """
     number = weight.dtype.type
     n_rows = order.size
@@ -74,6 +94,7 @@ def minibatch_pass(
     intercept = state.intercept.values[0]
     slope_sum = state.intercept.gradient[0]
     touched = (state.lines, state.slot)
+    sums = (0.0, 0.0, 0.0)
     free = StepSettings(
         settings.optimizer,
         settings.rate,
@@ -89,8 +110,13 @@ def minibatch_pass(
         n_touched = 0
         for begin in range(start, stop, ROWS_PER_BLOCK):
             part = order[begin : min(begin + ROWS_PER_BLOCK, stop)]
+            ahead = order[begin + part.size : begin + 2 * part.size]
             near, at = gather(rows, part, geometry.shift, state.block)
             scores(near, at, state.coef.values, intercept, slopes)
+            if looks_back:
+                block = state.block_scores
+                scores(near, at, state.coef_before, state.intercept_before, block)
+                sums = add_losses(part, block, target, weight, loss, with_accuracy, sums)
             for i in range(part.size):
                 row = part[i]
                 differentiate(loss, slopes[i], target[row])
@@ -98,7 +124,7 @@ def minibatch_pass(
                 for k in range(n_outputs):
                     slopes[i, k] *= share
                     slope_sum[k] += slopes[i, k]
-            n_touched = add_gradient(near, at, slopes, state.coef.gradient, touched, n_touched)
+            n_touched = add_gradient(near, at, slopes, state.coef.gradient, touched, n_touched, rows, ahead)
         step = n_steps + batch + 1
         lines = lines_to_update(rows, state, n_touched)
         update_lines(rows, lines, state.coef, geometry.scale, geometry.catch_up, step, settings)
@@ -107,3 +133,4 @@ def minibatch_pass(
         else:
             for k in range(n_outputs):
                 slope_sum[k] = number(0)
+    return sums

@@ -18,18 +18,6 @@ def _prefetch_row_csr(rows, i):
         prefetch(rows.indices, p)
 
 
-def _prefetch_coef_dense(rows, i, coef):
-    """Ask for the coefficients of a row's features, if the row has only some of them."""
-
-
-def _prefetch_coef_csr(rows, i, coef):
-    n_outputs = coef.shape[1]
-    for p in range(rows.indptr[i], rows.indptr[i + 1]):
-        first = rows.indices[p] * n_outputs
-        for k in range(0, n_outputs, LINE // coef.itemsize):
-            prefetch(coef, first + k)
-
-
 def _load_row_dense(rows, i, shift, scale, out):
     """Load ``(x_i - shift) * scale``; gives its squared norm. Padding of `out` stays zero."""
     x = rows.values[i]
@@ -217,7 +205,6 @@ def _threshold_row_csr(rows, i, accumulated, threshold, coef):
 
 load_row = by_storage(_load_row_dense, _load_row_csr)
 prefetch_row = by_storage(_prefetch_row_dense, _prefetch_row_csr)
-prefetch_coef = by_storage(_prefetch_coef_dense, _prefetch_coef_csr)
 dot_row = by_storage(_dot_row_dense, _dot_row_csr)
 add_row = by_storage(_add_row_dense, _add_row_csr)
 add_then_dot = by_storage(_add_then_dot_dense, _add_then_dot_csr)

@@ -6,21 +6,21 @@ from numba.core import cgutils, config
 from numba.extending import intrinsic
 
 
+def emit_prefetch(builder, pointer):
+    """Add the hint to code that is being made."""
+    number = ir.IntType(32)
+    place = builder.bitcast(pointer, ir.IntType(8).as_pointer())
+    kind = ir.FunctionType(ir.VoidType(), [place.type, number, number, number])
+    function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0i8")
+    # read, keep in all levels of the cache, data
+    builder.call(function, [place, number(0), number(3), number(1)])
+
+
 @intrinsic
 def _prefetch(typing_context, array, position):
     def generate(context, builder, signature, arguments):
-        kind = signature.args[0]
-        made = context.make_array(kind)(context, builder, arguments[0])
-        pointer = builder.gep(made.data, [arguments[1]])
-        generic = builder.bitcast(pointer, ir.IntType(8).as_pointer())
-        number = ir.IntType(32)
-        function = cgutils.get_or_insert_function(
-            builder.module,
-            ir.FunctionType(ir.VoidType(), [generic.type, number, number, number]),
-            "llvm.prefetch.p0i8",
-        )
-        # read, keep in all levels of the cache, data
-        builder.call(function, [generic, number(0), number(3), number(1)])
+        made = context.make_array(signature.args[0])(context, builder, arguments[0])
+        emit_prefetch(builder, builder.gep(made.data, [arguments[1]]))
         return context.get_dummy_value()
 
     return types.void(array, types.intp), generate

@@ -10,6 +10,8 @@ import numpy as np
 from numba.extending import overload
 
 from ._jit import OPTIONS, kernel
+from .prefetch import prefetch
+from .tiles import TILE_OUTPUTS, TILE_ROWS, add_dots, add_outer_products
 
 ROWS_PER_BLOCK = 32  # rows gathered, scored and differentiated while they are in the cache
 
@@ -30,6 +32,7 @@ class CSRRows(NamedTuple):
 
 
 LINE = 64  # bytes that the processor loads and stores at once
+NEAR = 500_000  # bytes that are likely to stay in the cache of a core
 
 
 def aligned_zeros(shape, dtype):
@@ -108,110 +111,41 @@ def new_block(rows, index):
 
 
 def _scores_dense(rows, index, coef, intercept, out):
-    """out[i] = coef @ x_index[i] + intercept, four rows by four outputs at a time in registers."""
+    """out[i] = coef @ x_index[i] + intercept."""
     values = rows.values
-    n_rows = index.size
-    n_outputs, n_features = coef.shape
-    zero = values.dtype.type(0)
-    whole = n_rows - n_rows % 4
-    for i in range(0, whole, 4):
-        x0 = values[index[i]]
-        x1 = values[index[i + 1]]
-        x2 = values[index[i + 2]]
-        x3 = values[index[i + 3]]
+    n_rows, n_outputs = index.size, coef.shape[0]
+    for i in range(n_rows):
+        for k in range(n_outputs):
+            out[i, k] = intercept[k]
+    tiled = n_rows - n_rows % TILE_ROWS
+    for i in range(0, tiled, TILE_ROWS):
         k = 0
-        while k + 4 <= n_outputs:
-            w0 = coef[k]
-            w1 = coef[k + 1]
-            w2 = coef[k + 2]
-            w3 = coef[k + 3]
-            a00 = a01 = a02 = a03 = zero
-            a10 = a11 = a12 = a13 = zero
-            a20 = a21 = a22 = a23 = zero
-            a30 = a31 = a32 = a33 = zero
-            for j in range(n_features):
-                a00 += x0[j] * w0[j]
-                a01 += x0[j] * w1[j]
-                a02 += x0[j] * w2[j]
-                a03 += x0[j] * w3[j]
-                a10 += x1[j] * w0[j]
-                a11 += x1[j] * w1[j]
-                a12 += x1[j] * w2[j]
-                a13 += x1[j] * w3[j]
-                a20 += x2[j] * w0[j]
-                a21 += x2[j] * w1[j]
-                a22 += x2[j] * w2[j]
-                a23 += x2[j] * w3[j]
-                a30 += x3[j] * w0[j]
-                a31 += x3[j] * w1[j]
-                a32 += x3[j] * w2[j]
-                a33 += x3[j] * w3[j]
-            out[i, k] = a00 + intercept[k]
-            out[i, k + 1] = a01 + intercept[k + 1]
-            out[i, k + 2] = a02 + intercept[k + 2]
-            out[i, k + 3] = a03 + intercept[k + 3]
-            out[i + 1, k] = a10 + intercept[k]
-            out[i + 1, k + 1] = a11 + intercept[k + 1]
-            out[i + 1, k + 2] = a12 + intercept[k + 2]
-            out[i + 1, k + 3] = a13 + intercept[k + 3]
-            out[i + 2, k] = a20 + intercept[k]
-            out[i + 2, k + 1] = a21 + intercept[k + 1]
-            out[i + 2, k + 2] = a22 + intercept[k + 2]
-            out[i + 2, k + 3] = a23 + intercept[k + 3]
-            out[i + 3, k] = a30 + intercept[k]
-            out[i + 3, k + 1] = a31 + intercept[k + 1]
-            out[i + 3, k + 2] = a32 + intercept[k + 2]
-            out[i + 3, k + 3] = a33 + intercept[k + 3]
-            k += 4
+        while k + TILE_OUTPUTS <= n_outputs:
+            add_dots(values, index, i, TILE_ROWS, coef, k, TILE_OUTPUTS, out)
+            k += TILE_OUTPUTS
         if k + 2 <= n_outputs:
-            w0 = coef[k]
-            w1 = coef[k + 1]
-            a00 = a01 = a10 = a11 = a20 = a21 = a30 = a31 = zero
-            for j in range(n_features):
-                a00 += x0[j] * w0[j]
-                a01 += x0[j] * w1[j]
-                a10 += x1[j] * w0[j]
-                a11 += x1[j] * w1[j]
-                a20 += x2[j] * w0[j]
-                a21 += x2[j] * w1[j]
-                a30 += x3[j] * w0[j]
-                a31 += x3[j] * w1[j]
-            out[i, k] = a00 + intercept[k]
-            out[i, k + 1] = a01 + intercept[k + 1]
-            out[i + 1, k] = a10 + intercept[k]
-            out[i + 1, k + 1] = a11 + intercept[k + 1]
-            out[i + 2, k] = a20 + intercept[k]
-            out[i + 2, k + 1] = a21 + intercept[k + 1]
-            out[i + 3, k] = a30 + intercept[k]
-            out[i + 3, k + 1] = a31 + intercept[k + 1]
+            add_dots(values, index, i, TILE_ROWS, coef, k, 2, out)
             k += 2
         if k < n_outputs:
-            w0 = coef[k]
-            a00 = a10 = a20 = a30 = zero
-            for j in range(n_features):
-                a00 += x0[j] * w0[j]
-                a10 += x1[j] * w0[j]
-                a20 += x2[j] * w0[j]
-                a30 += x3[j] * w0[j]
-            out[i, k] = a00 + intercept[k]
-            out[i + 1, k] = a10 + intercept[k]
-            out[i + 2, k] = a20 + intercept[k]
-            out[i + 3, k] = a30 + intercept[k]
-    for i in range(whole, n_rows):
-        x0 = values[index[i]]
-        for k in range(n_outputs):
-            w0 = coef[k]
-            a00 = zero
-            for j in range(n_features):
-                a00 += x0[j] * w0[j]
-            out[i, k] = a00 + intercept[k]
+            add_dots(values, index, i, TILE_ROWS, coef, k, 1, out)
+    for i in range(tiled, n_rows):
+        k = 0
+        while k + TILE_OUTPUTS <= n_outputs:
+            add_dots(values, index, i, 1, coef, k, TILE_OUTPUTS, out)
+            k += TILE_OUTPUTS
+        while k < n_outputs:
+            add_dots(values, index, i, 1, coef, k, 1, out)
+            k += 1
 
 
 def _scores_csr(rows, index, coef, intercept, out):
     """out[i] = x_index[i] @ coef + intercept, four stored entries at a time."""
     data, indices, indptr = rows.data, rows.indices, rows.indptr
     n_outputs = coef.shape[1]
+    is_far = coef.size * coef.itemsize > NEAR
     for i in range(index.size):
+        if is_far and i + 1 < index.size:
+            prefetch_coef(rows, index[i + 1], coef)
         if n_outputs == 1:
             # A loop over one output costs more than its work.
             total = intercept[0]
@@ -243,87 +177,40 @@ def _scores_csr(rows, index, coef, intercept, out):
             p += 1
 
 
-def _add_gradient_dense(rows, index, slopes, gradient, touched, n_touched):
-    """Gradient += slopes^T X, four rows by four outputs at a time."""
+def _add_gradient_dense(rows, index, slopes, gradient, touched, n_touched, source, ahead):
+    """Gradient += slopes^T X; meanwhile, rows `ahead` of `source` come into the cache."""
     values = rows.values
-    n_rows = index.size
-    n_outputs, n_features = gradient.shape
-    whole = n_rows - n_rows % 4
-    for i in range(0, whole, 4):
-        x0 = values[index[i]]
-        x1 = values[index[i + 1]]
-        x2 = values[index[i + 2]]
-        x3 = values[index[i + 3]]
-        k = 0
-        while k + 4 <= n_outputs:
-            g0 = gradient[k]
-            g1 = gradient[k + 1]
-            g2 = gradient[k + 2]
-            g3 = gradient[k + 3]
-            s00 = slopes[i, k]
-            s01 = slopes[i, k + 1]
-            s02 = slopes[i, k + 2]
-            s03 = slopes[i, k + 3]
-            s10 = slopes[i + 1, k]
-            s11 = slopes[i + 1, k + 1]
-            s12 = slopes[i + 1, k + 2]
-            s13 = slopes[i + 1, k + 3]
-            s20 = slopes[i + 2, k]
-            s21 = slopes[i + 2, k + 1]
-            s22 = slopes[i + 2, k + 2]
-            s23 = slopes[i + 2, k + 3]
-            s30 = slopes[i + 3, k]
-            s31 = slopes[i + 3, k + 1]
-            s32 = slopes[i + 3, k + 2]
-            s33 = slopes[i + 3, k + 3]
-            for j in range(n_features):
-                u0 = x0[j]
-                u1 = x1[j]
-                u2 = x2[j]
-                u3 = x3[j]
-                g0[j] += s00 * u0 + s10 * u1 + s20 * u2 + s30 * u3
-                g1[j] += s01 * u0 + s11 * u1 + s21 * u2 + s31 * u3
-                g2[j] += s02 * u0 + s12 * u1 + s22 * u2 + s32 * u3
-                g3[j] += s03 * u0 + s13 * u1 + s23 * u2 + s33 * u3
-            k += 4
-        if k + 2 <= n_outputs:
-            g0 = gradient[k]
-            g1 = gradient[k + 1]
-            s00 = slopes[i, k]
-            s01 = slopes[i, k + 1]
-            s10 = slopes[i + 1, k]
-            s11 = slopes[i + 1, k + 1]
-            s20 = slopes[i + 2, k]
-            s21 = slopes[i + 2, k + 1]
-            s30 = slopes[i + 3, k]
-            s31 = slopes[i + 3, k + 1]
-            for j in range(n_features):
-                u0 = x0[j]
-                u1 = x1[j]
-                u2 = x2[j]
-                u3 = x3[j]
-                g0[j] += s00 * u0 + s10 * u1 + s20 * u2 + s30 * u3
-                g1[j] += s01 * u0 + s11 * u1 + s21 * u2 + s31 * u3
-            k += 2
-        if k < n_outputs:
-            g0 = gradient[k]
-            s00 = slopes[i, k]
-            s10 = slopes[i + 1, k]
-            s20 = slopes[i + 2, k]
-            s30 = slopes[i + 3, k]
-            for j in range(n_features):
-                g0[j] += s00 * x0[j] + s10 * x1[j] + s20 * x2[j] + s30 * x3[j]
-    for i in range(whole, n_rows):
-        x0 = values[index[i]]
-        for k in range(n_outputs):
-            g0 = gradient[k]
-            s00 = slopes[i, k]
-            for j in range(n_features):
-                g0[j] += s00 * x0[j]
+    n_outputs = gradient.shape[0]
+    k = 0
+    while k + TILE_OUTPUTS <= n_outputs:
+        add_outer_products(values, index, slopes, gradient, k, TILE_OUTPUTS, source.values, ahead)
+        ahead = ahead[:0]
+        k += TILE_OUTPUTS
+    if k + 2 <= n_outputs:
+        add_outer_products(values, index, slopes, gradient, k, 2, source.values, ahead)
+        ahead = ahead[:0]
+        k += 2
+    if k < n_outputs:
+        add_outer_products(values, index, slopes, gradient, k, 1, source.values, ahead)
     return n_touched
 
 
-def _add_gradient_csr(rows, index, slopes, gradient, touched, n_touched):
+def _prefetch_coef_dense(rows, i, coef):
+    """Ask for the coefficients of a row's features, if the row has only some of them."""
+
+
+def _prefetch_coef_csr(rows, i, coef):
+    n_outputs = coef.shape[1]
+    for p in range(rows.indptr[i], rows.indptr[i + 1]):
+        first = rows.indices[p] * n_outputs
+        for k in range(0, n_outputs, LINE // coef.itemsize):
+            prefetch(coef, first + k)
+
+
+prefetch_coef = by_storage(_prefetch_coef_dense, _prefetch_coef_csr)
+
+
+def _add_gradient_csr(rows, index, slopes, gradient, touched, n_touched, source, ahead):
     """gradient[slot[j]] += (X^T slopes)[j]: the touched features, side by side in the cache.
 
     `touched` is (lines, slot): the feature of each slot in use, and the slot of each feature, -1

@@ -18,9 +18,13 @@ from numba import types
 from numba.extending import overload
 
 from ._jit import OPTIONS, helper, inlined
-from .rows import by_storage
+from .prefetch import prefetch
+from .rows import LINE, by_storage
 
 MOMENTUM, NESTEROV, ADAM = range(3)  # plain gradient descent is NESTEROV with momentum 0
+
+
+PREFETCHED = 8  # lines ahead
 
 
 class Parameters(NamedTuple):
@@ -60,6 +64,20 @@ def _catch_up_csr(rows, catch_up, i):
     return catch_up[i]
 
 
+def _prefetch_line_dense(rows, lines, t, matrix, other):
+    """Ask for line t + PREFETCHED of the parameters, if lines are scattered."""
+
+
+def _prefetch_line_csr(rows, lines, t, matrix, other):
+    if t + PREFETCHED < lines.size:
+        n_outputs = matrix.shape[1]
+        first = lines[t + PREFETCHED] * n_outputs
+        for k in range(0, n_outputs, LINE // matrix.itemsize):
+            prefetch(matrix, first + k)
+            prefetch(other, first + k)
+
+
+prefetch_line = by_storage(_prefetch_line_dense, _prefetch_line_csr)
 scale_of_line = by_storage(_scale_dense, _scale_csr)
 catch_up_of_line = by_storage(_catch_up_dense, _catch_up_csr)
 
@@ -154,6 +172,7 @@ def update_lines(rows, lines, parameters, scale, catch_up, n_steps, settings):
     # A loop for each optimizer: with the choice inside one loop, short lines take three times as long.
     if optimizer == MOMENTUM:
         for t in range(lines.size):
+            prefetch_line(rows, lines, t, w, first)
             i = lines[t]
             times = catch_up_of_line(rows, catch_up, i)
             r = scale_of_line(rows, scale, i)

@@ -183,9 +183,18 @@ class Minibatch:
         self._place(problem, state, model, goes_on)
         return state
 
-    def run_pass(self, problem, state, factor):
-        """One pass over the rows at `factor` times the rate."""
+    def run_pass(self, problem, state, factor, *, looks_back=False, with_accuracy=False):
+        """One pass over the rows at `factor` times the rate.
+
+        If it `looks_back`, it gives weighted sums over the rows, as `Problem.evaluation` takes them, of
+        the model that it began with.
+        """
         number = problem.dtype.type
+        arrays = state.arrays
+        if looks_back:
+            coef, intercept = self._parts(problem, state)
+            arrays.coef_before[...] = coef
+            arrays.intercept_before[...] = intercept
         momentum, decay, epsilon = self.optimizer._constants()
         settings = steps.StepSettings(
             self.optimizer._optimizer,
@@ -197,7 +206,7 @@ class Minibatch:
             number(epsilon),
         )
         order = state.rng.permutation(problem.index) if self.shuffle else problem.index
-        minibatch_pass(
+        sums = minibatch_pass(
             problem.rows,
             order,
             state.n_batches,
@@ -206,11 +215,14 @@ class Minibatch:
             problem.loss,
             problem.fit_intercept,
             state.geometry,
-            state.arrays,
+            arrays,
             settings,
             state.n_steps,
+            looks_back,
+            with_accuracy,
         )
         state.n_steps += state.n_batches
+        return sums
 
     def _coordinates(self, problem, moments, batch_size):
         """The features' shift, scale and catch-up factors, and the rate that goes with them."""
@@ -252,27 +264,35 @@ class Minibatch:
 
     def model(self, problem, state):
         """The model in the user's coordinates, after the last pass."""
-        is_behind = self._gives_position(problem)
-        coef, intercept = (
-            part.second if is_behind else part.values for part in (state.arrays.coef, state.arrays.intercept)
-        )
-        intercept, shift = intercept[0], state.geometry.shift
+        coef, intercept = self._parts(problem, state)
+        shift = state.geometry.shift
         if shift.size:
             intercept = (intercept - coef.astype(np.float64) @ shift).astype(coef.dtype)
         return Model(coef, intercept)
+
+    def _parts(self, problem, state):
+        """Coefficients, and the intercepts of shifted rows, after the last pass."""
+        arrays = state.arrays
+        if self._gives_position(problem):
+            return arrays.coef.second, arrays.intercept.second[0]
+        return arrays.coef.values, arrays.intercept.values[0]
 
 
 def _new_arrays(problem, model):
     n_outputs, dtype = problem.n_outputs, problem.dtype
     n_listed = problem.n_features if problem.is_sparse else 0
+    number = problem.rows.indices.dtype if problem.is_sparse else np.int32
     return State(
         coef=steps.Parameters(*(np.zeros(model.coef.shape, dtype) for _ in steps.Parameters._fields)),
         intercept=steps.Parameters(*(np.zeros((1, n_outputs), dtype) for _ in steps.Parameters._fields)),
-        lines=np.arange(n_listed or n_outputs),
-        slot=np.full(n_listed, -1),
+        lines=np.arange(n_listed or n_outputs, dtype=number),
+        slot=np.full(n_listed, -1, number),
         block=new_block(problem.rows, problem.index),
         slopes=np.empty((ROWS_PER_BLOCK, n_outputs), dtype),
-        only_line=np.zeros(1, np.int64),
+        block_scores=np.empty((ROWS_PER_BLOCK, n_outputs), dtype),
+        coef_before=np.zeros(model.coef.shape, dtype),
+        intercept_before=np.zeros(n_outputs, dtype),
+        only_line=np.zeros(1, number),
         ones=np.ones(n_outputs, dtype),
     )
 
