@@ -30,7 +30,12 @@ from .problem import Problem, as_rows
 from .solvers.stochastic import AUTO_BATCH, Minibatch
 from .training import Limits, train
 
-MINIBATCH_PARAMETERS = {"learning_rate": "auto", "schedule": "auto", "batch_size": "auto"}  # defaults
+MINIBATCH_PARAMETERS = {  # and their defaults
+    "learning_rate": "auto",
+    "schedule": "auto",
+    "batch_size": "auto",
+    "average": False,
+}
 RETRIES = 8  # of the automatic rate, each at an eighth of the last
 # Fitted attributes that not every fit has.
 OPTIONAL = (
@@ -62,6 +67,7 @@ class BaseLossClassifier(SparseCoefMixin, LinearClassifierMixin, BaseEstimator):
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
         "early_stopping": [StrOptions({"auto"}), "boolean"],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "average": ["boolean", Interval(Integral, 1, None, closed="left")],
         "shuffle": ["boolean"],
         "class_weight": [StrOptions({"balanced"}), dict, None],
         "warm_start": ["boolean"],
@@ -370,10 +376,11 @@ class BaseLossClassifier(SparseCoefMixin, LinearClassifierMixin, BaseEstimator):
                 "class_weight='balanced' needs all rows at once, so partial_fit cannot use it. Compute "
                 "the weights with sklearn.utils.class_weight.compute_class_weight and give them as a dict."
             )
-        if self.schedule == "cosine" or getattr(self.schedule, "period", self) is None:
+        if not schedules.suits_streams(self.schedule):
             raise ValueError(
-                "schedule='cosine' needs to know where training ends, which partial_fit does not. Use "
-                "'constant', 'exponential', or a callable of the number of calls."
+                f"schedule={self.schedule!r} needs to know where training ends or how it goes, which "
+                "partial_fit does not. Use 'constant', 'exponential', 'step', 'inverse', or a callable of "
+                "the number of calls."
             )
 
     def _stream_classes(self, classes, known):
@@ -445,7 +452,13 @@ class BaseLossClassifier(SparseCoefMixin, LinearClassifierMixin, BaseEstimator):
     def _minibatch(self, chosen):
         batch_size = {"auto": AUTO_BATCH, "full": None}.get(self.batch_size, self.batch_size)
         rate = None if self.learning_rate == "auto" else float(self.learning_rate)
-        return Minibatch(solvers.resolve(chosen), rate, batch_size, bool(self.shuffle))
+        average = bool(self.average) if isinstance(self.average, bool | np.bool_) else int(self.average)
+        if average is not False and self.alpha * self.l1_ratio > 0:
+            raise ValueError(
+                f"average={self.average!r} does not go with an L1 penalty, whose zeros it would destroy. Set "
+                "average=False or l1_ratio=0."
+            )
+        return Minibatch(solvers.resolve(chosen), rate, batch_size, bool(self.shuffle), average)
 
     def _calibration_passes(self):
         """Passes of a minibatch fit that only serves the temperature.

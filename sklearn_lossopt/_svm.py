@@ -49,17 +49,20 @@ class LinearSVMClassifier(BaseLossClassifier):
         Certified solvers end at the optimum and prove how near it they are (`dual_gap_`), with no
         learning rate: "sdca" (dual coordinate ascent, any loss and penalty), "interior_point" (L2 penalty
         and few parameters), "newton" (squared hinge, one against the rest, L2, few features).
-        Minibatch solvers are "sgd", "momentum", "nesterov" and "adam".
+        Minibatch solvers are "sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam" and "adamw" (whose
+        weight decay makes it end elsewhere than at the optimum).
 
         "auto" is a certified solver, or two in turn, chosen by the data; momentum if
-        `learning_rate`, `schedule` or `batch_size` is not at its default, in `partial_fit`, where
+        `learning_rate`, `schedule`, `batch_size` or `average` is not at its default, in `partial_fit`, where
         dual variables (n_samples x n_classes) would need more memory than X, and for
         Weston-Watkins hinges, not squared, of more than 50 classes.
     learning_rate : "auto" or float, default="auto"
         A float > 0 is the plain textbook step in the coordinates of X. "auto" scales (and, dense
         with intercept, centers) the features inside the solver and needs no tuning.
-    schedule : {"auto", "constant", "exponential", "cosine"} or callable, default="auto"
-        Factor of the rate by pass, from 0 on: a name, an object of
+    schedule : str or callable, default="auto"
+        Factor of the rate by pass, from 0 on: "constant", "exponential" (0.95 a pass), "step" (half
+        every 10), "inverse" (``1 / (1 + 0.01 * epoch)``), "cosine" (to 0 at `max_iter`), "restarts"
+        (cosines of 10, 20, 40, ... passes), "plateau" (half where 5 passes bring nothing), an object of
         :mod:`sklearn_lossopt.schedules` (``schedule__decay``) or any callable. "auto" is constant
         for a rate of your own; the automatic rate falls to 0 at `max_iter`, sooner where the
         objective stalls.
@@ -80,6 +83,9 @@ class LinearSVMClassifier(BaseLossClassifier):
         if `X_val` is given to `fit`; True: also without it, on a stratified `validation_fraction`.
     validation_fraction : float, default=0.1
         Share of rows that early stopping holds out, in (0, 1).
+    average : bool or int, default=False
+        Minibatch solvers give the average of the coefficients over all steps from that number on (Polyak
+        and Juditsky 1992); True: from the second pass on. Not with an L1 penalty.
     shuffle : bool, default=True
         Visit the rows in a new random order each pass.
     class_weight : dict, "balanced" or None, default=None
@@ -180,6 +186,7 @@ class LinearSVMClassifier(BaseLossClassifier):
         n_iter_no_change=5,
         early_stopping="auto",
         validation_fraction=0.1,
+        average=False,
         shuffle=True,
         class_weight=None,
         warm_start=False,
@@ -202,6 +209,7 @@ class LinearSVMClassifier(BaseLossClassifier):
         self.n_iter_no_change = n_iter_no_change
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
+        self.average = average
         self.shuffle = shuffle
         self.class_weight = class_weight
         self.warm_start = warm_start

@@ -8,7 +8,7 @@ import math
 
 from sklearn.base import BaseEstimator
 
-__all__ = ["Constant", "Cosine", "Exponential"]
+__all__ = ["Constant", "Cosine", "Exponential", "Inverse", "Plateau", "Restarts", "Step"]
 
 
 class Constant(BaseEstimator):
@@ -31,9 +31,47 @@ class Exponential(BaseEstimator):
         self.decay = decay
 
     def __call__(self, epoch):
-        if not 0 < self.decay <= 1:
-            raise ValueError(f"Exponential: decay must be in (0, 1]; it is {self.decay!r}.")
+        _check_fraction(self, "decay")
         return self.decay**epoch
+
+
+class Step(BaseEstimator):
+    """``factor ** (epoch // every)``.
+
+    Parameters
+    ----------
+    factor : float, default=0.5
+        What the rate is multiplied by at each step, in (0, 1].
+    every : int, default=10
+        Passes from step to step.
+    """
+
+    def __init__(self, factor=0.5, every=10):
+        self.factor = factor
+        self.every = every
+
+    def __call__(self, epoch):
+        _check_fraction(self, "factor")
+        _check_count(self, "every")
+        return self.factor ** (epoch // self.every)
+
+
+class Inverse(BaseEstimator):
+    """``1 / (1 + decay * epoch)``.
+
+    Parameters
+    ----------
+    decay : float, default=0.01
+        How fast the rate falls, >= 0.
+    """
+
+    def __init__(self, decay=0.01):
+        self.decay = decay
+
+    def __call__(self, epoch):
+        if not 0 <= self.decay < math.inf:
+            raise ValueError(f"Inverse: decay must be finite and >= 0; it is {self.decay!r}.")
+        return 1 / (1 + self.decay * epoch)
 
 
 class Cosine(BaseEstimator):
@@ -48,6 +86,11 @@ class Cosine(BaseEstimator):
     def __init__(self, period=None):
         self.period = period
 
+    @property
+    def suits_streams(self):
+        """Whether it can do without knowing where training ends."""
+        return self.period is not None
+
     def bind(self, max_iter):
         """Give the schedule with its period resolved."""
         return self if self.period is not None else Cosine(max_iter)
@@ -55,9 +98,103 @@ class Cosine(BaseEstimator):
     def __call__(self, epoch):
         if self.period is None:
             raise ValueError("Cosine: period is None; set it, or let an estimator do so.")
-        if self.period < 1:
-            raise ValueError(f"Cosine: period must be at least 1; it is {self.period!r}.")
-        return 0.5 + 0.5 * math.cos(math.pi * min(epoch / self.period, 1.0))
+        _check_count(self, "period")
+        return _half_cosine(epoch / self.period)
+
+
+class Restarts(BaseEstimator):
+    """Half cosines from 1 towards 0, each begun anew at 1: warm restarts (Loshchilov and Hutter 2017).
+
+    Parameters
+    ----------
+    period : int, default=10
+        Passes of the first.
+    growth : float, default=2
+        Length of each over that of the one before, >= 1.
+    """
+
+    suits_streams = False
+
+    def __init__(self, period=10, growth=2):
+        self.period = period
+        self.growth = growth
+
+    def __call__(self, epoch):
+        _check_count(self, "period")
+        if not 1 <= self.growth < math.inf:
+            raise ValueError(f"Restarts: growth must be finite and >= 1; it is {self.growth!r}.")
+        period = self.period
+        while epoch >= period:
+            epoch -= period
+            period *= self.growth
+        return _half_cosine(epoch / period)
+
+
+class Plateau(BaseEstimator):
+    """Lower the rate whenever the objective, or the held-out loss, has stopped falling.
+
+    Training ends when the rate is small and still nothing falls.
+
+    Parameters
+    ----------
+    factor : float, default=0.5
+        What the rate is multiplied by, in (0, 1).
+    patience : int, default=5
+        Passes without progress before that.
+    threshold : float, default=1e-4
+        Relative decrease that counts as progress.
+    smallest : float, default=1e-3
+        The rate does not fall below this share of the first.
+    """
+
+    suits_streams = False
+
+    def __init__(self, factor=0.5, patience=5, threshold=1e-4, smallest=1e-3):
+        self.factor = factor
+        self.patience = patience
+        self.threshold = threshold
+        self.smallest = smallest
+
+    def bind(self, max_iter):
+        """Give a schedule that has seen nothing yet."""
+        _check_fraction(self, "factor")
+        _check_count(self, "patience")
+        fresh = Plateau(**self.get_params())
+        fresh._now, fresh._best, fresh._waited = 1.0, math.inf, 0
+        return fresh
+
+    def __call__(self, epoch):
+        return self._now
+
+    def see(self, value):
+        """Take note of a pass's objective or held-out loss."""
+        if value < self._best - self.threshold * abs(self._best) or self._best == math.inf:
+            self._best, self._waited = value, 0
+            return
+        self._waited += 1
+        if self._waited >= self.patience:
+            self._now = max(self._now * self.factor, self.smallest)
+            self._waited = 0
+
+    def hurry(self, epoch):
+        """Whether to go on although nothing improves: while the rate can still fall."""
+        return self._now > self.smallest
+
+
+def _half_cosine(share):
+    return 0.5 + 0.5 * math.cos(math.pi * min(share, 1.0))
+
+
+def _check_fraction(schedule, name):
+    value = getattr(schedule, name)
+    if not 0 < value <= 1:
+        raise ValueError(f"{type(schedule).__name__}: {name} must be in (0, 1]; it is {value!r}.")
+
+
+def _check_count(schedule, name):
+    value = getattr(schedule, name)
+    if value < 1:
+        raise ValueError(f"{type(schedule).__name__}: {name} must be at least 1; it is {value!r}.")
 
 
 class Annealed:
@@ -74,7 +211,7 @@ class Annealed:
         self.skipped = 0.0  # passes by which stalls have moved the clock
 
     def __call__(self, epoch):
-        return 0.5 + 0.5 * math.cos(math.pi * min((epoch + self.skipped) / self.max_iter, 1.0))
+        return _half_cosine((epoch + self.skipped) / self.max_iter)
 
     def hurry(self, epoch):
         """Lower the rate from the next pass on; False if it is as small as can be useful."""
@@ -90,7 +227,22 @@ def fading(n_rows):
     return max(1 / (1 + n_rows / 10_000), 0.01)
 
 
-BY_NAME = {"constant": Constant, "exponential": Exponential, "cosine": Cosine}
+BY_NAME = {
+    "constant": Constant,
+    "exponential": Exponential,
+    "step": Step,
+    "inverse": Inverse,
+    "cosine": Cosine,
+    "restarts": Restarts,
+    "plateau": Plateau,
+}
+
+
+def suits_streams(schedule):
+    """Whether a `schedule` parameter can do without knowing where training ends or how it goes."""
+    if isinstance(schedule, str):
+        schedule = BY_NAME.get(schedule, Constant)()
+    return getattr(schedule, "suits_streams", True)
 
 
 def resolve(schedule, max_iter, *, automatic_rate):

@@ -221,7 +221,10 @@ class _Watch:
                 return False
         if self.holdout:
             solution.validation.append(self.holdout.evaluate(model, with_accuracy=True))
-        if self.patience.see(solution.validation[-1].loss if self.holdout else here.objective):
+        value = solution.validation[-1].loss if self.holdout else here.objective
+        if hasattr(schedule, "see"):
+            schedule.see(value)
+        if self.patience.see(value):
             self._keep(measured)
         if self.solver.certifies and here is not None and self._is_proven(measured):
             return False

@@ -46,11 +46,12 @@ class NaiveOptimizer:
     `catch_up` counts the steps for whose penalty this one stands.
     """
 
-    def __init__(self, name, w, *, momentum=0.9, beta_1=0.9, beta_2=0.999, epsilon=1e-8):
+    def __init__(self, name, w, *, momentum=0.9, beta_1=0.9, beta_2=0.999, rho=0.99, epsilon=1e-8):
         self.name = name
         self.v = np.zeros_like(w)
         self.m = np.zeros_like(w)
         self.s = np.zeros_like(w)
+        self.rho = rho
         self.momentum, self.beta_1, self.beta_2, self.epsilon = momentum, beta_1, beta_2, epsilon
         self.t = 0
 
@@ -58,7 +59,8 @@ class NaiveOptimizer:
         """The new parameters; lines outside `touched` stay, with their memory."""
         self.t += 1
         old = w.copy(), self.v.copy(), self.m.copy(), self.s.copy()
-        g = g + penalty.l2 * w
+        if self.name != "adamw":
+            g = g + penalty.l2 * w
         metric = rate * scale**2 * np.ones_like(w)
         if self.name == "sgd":
             w = self._prox(w - metric * g, metric, penalty, catch_up)
@@ -71,12 +73,22 @@ class NaiveOptimizer:
             after = self._prox(w - metric * g, metric, penalty, catch_up)
             self.v = after - position
             w = after + self.momentum * self.v
+        elif self.name in ("adagrad", "rmsprop"):
+            if self.name == "adagrad":
+                self.s = self.s + (g * scale) ** 2
+            else:
+                self.s = self.rho * self.s + (1 - self.rho) * (g * scale) ** 2
+            metric = metric / (np.sqrt(self.s) + self.epsilon)
+            w = self._prox(w - metric * g, metric, penalty, catch_up)
         else:
             self.m = self.beta_1 * self.m + (1 - self.beta_1) * g * scale
             self.s = self.beta_2 * self.s + (1 - self.beta_2) * (g * scale) ** 2
             m_hat = self.m / (1 - self.beta_1**self.t)
             s_hat = self.s / (1 - self.beta_2**self.t)
             metric = metric / (np.sqrt(s_hat) + self.epsilon)
+            if self.name == "adamw":
+                w = w * (1 - rate * penalty.l2) / (1 + rate * penalty.l2 * (catch_up - 1))
+                penalty = ElasticNet(penalty.l1, 1.0)
             w = self._prox(w - metric * m_hat / scale, metric, penalty, catch_up)
         if touched is not None:
             w = np.where(touched, w, old[0])

@@ -71,7 +71,7 @@ def test_what_auto_picks():
     squared_ovr = LinearSVMClassifier(loss="squared_hinge", multi_class="ovr", calibration=None)
     assert squared_ovr.fit(X, y).solver_ == "newton"
     assert SoftmaxClassifier(l1_ratio=0.5).fit(X, y).solver_ == "sdca"
-    for parameters in ({"learning_rate": 0.1}, {"schedule": "cosine"}, {"batch_size": 32}):
+    for parameters in ({"learning_rate": 0.1}, {"schedule": "cosine"}, {"batch_size": 32}, {"average": True}):
         model = SoftmaxClassifier(**parameters, max_iter=3, tol=None).fit(X, y)
         assert model.solver_ == "momentum"
         assert not hasattr(model, "dual_gap_")

@@ -14,8 +14,18 @@ from sklearn.metrics import log_loss
 from sklearn_lossopt import LinearSVMClassifier, SoftmaxClassifier, losses, training
 from sklearn_lossopt._calibration import log_probabilities
 from sklearn_lossopt.penalties import ElasticNet
-from sklearn_lossopt.schedules import Annealed, Constant, Cosine, Exponential, fading
-from sklearn_lossopt.solvers import Adam, Momentum
+from sklearn_lossopt.schedules import (
+    Annealed,
+    Constant,
+    Cosine,
+    Exponential,
+    Inverse,
+    Plateau,
+    Restarts,
+    Step,
+    fading,
+)
+from sklearn_lossopt.solvers import Adagrad, Adam, Momentum, RMSProp
 
 # The minibatch contract; tests of the certified solvers are in test_certified.py.
 BOTH = [
@@ -206,6 +216,14 @@ def test_wrong_svm_parameters_are_named(parameter, value, three):
         ({"schedule": Exponential(1.5)}, r"Exponential: decay must be in \(0, 1\]"),
         ({"schedule": lambda epoch: -1.0}, "schedule must give a finite factor >= 0"),
         ({"schedule": Cosine(0)}, "period must be at least 1"),
+        ({"schedule": Step(0.0)}, r"Step: factor must be in \(0, 1\]"),
+        ({"schedule": Step(every=0)}, "Step: every must be at least 1"),
+        ({"schedule": Inverse(-1.0)}, "Inverse: decay must be finite and >= 0"),
+        ({"schedule": Restarts(growth=0.5)}, "Restarts: growth must be finite and >= 1"),
+        ({"schedule": Plateau(factor=2.0)}, r"Plateau: factor must be in \(0, 1\]"),
+        ({"average": True, "l1_ratio": 0.5}, "average=True does not go with an L1 penalty"),
+        ({"solver": Adagrad(epsilon=0.0)}, r"Adagrad: epsilon must be a float in \(0, inf\)"),
+        ({"solver": RMSProp(rho=1.0)}, r"RMSProp: rho must be a float in \[0, 1\)"),
     ],
 )
 def test_wrong_constants_are_named(parameters, message, three):
@@ -219,6 +237,9 @@ def test_schedules():
     assert [Cosine(10)(e) for e in (0, 5, 10, 20)] == pytest.approx([1, 0.5, 0, 0])
     with pytest.raises(ValueError, match="period is None"):
         Cosine()(0)
+    assert [Step()(e) for e in (0, 9, 10, 25)] == [1, 1, 0.5, 0.25]
+    assert [Inverse(0.5)(e) for e in (0, 2)] == [1, 0.5]
+    assert [Restarts()(e) for e in (0, 5, 10, 20, 30, 50)] == pytest.approx([1, 0.5, 1, 0.5, 1, 0.5])
     annealed = Annealed(100)
     assert annealed(0) == 1
     before = annealed(11)
@@ -229,15 +250,85 @@ def test_schedules():
     assert fading(0) == 1 > fading(10**5) > fading(10**9) == 0.01
 
 
+def test_plateau_waits_then_halves_and_ends_when_it_can_fall_no_more():
+    plateau = Plateau(patience=2, smallest=0.2)
+    first = plateau.bind(10)
+    factors = []
+    for value in (5.0, 4.0, 4.0, 4.0, 3.0, 3.0, 3.0, 3.0, 3.0, 3.0):
+        first.see(value)
+        factors.append(first(0))
+    assert factors == [1, 1, 1, 0.5, 0.5, 0.5, 0.25, 0.25, 0.2, 0.2]
+    assert not first.hurry(0)
+    assert plateau.bind(10)(0) == 1  # what it saw belongs to one fit
+    assert plateau.bind(10).hurry(0)
+
+
+def test_plateau_goes_on_where_a_constant_rate_would_stop(three):
+    X, y = three
+    runs = {
+        schedule: SoftmaxClassifier(
+            solver="sgd", learning_rate=0.5, schedule=schedule, max_iter=300, batch_size=8, random_state=0
+        ).fit(X, y)
+        for schedule in ("constant", "plateau")
+    }
+    assert runs["plateau"].n_iter_ > runs["constant"].n_iter_
+    assert min(runs["plateau"].loss_curve_) < min(runs["constant"].loss_curve_)
+    assert runs["plateau"].converged_
+
+
+@both
+def test_average_calms_a_constant_rate(estimator, digits):
+    X, y = digits
+    parameters = {"solver": "sgd", "learning_rate": 2.0, "batch_size": 4, "max_iter": 20, "tol": None}
+    plain, mean = (
+        clone(estimator).set_params(**parameters, average=average).fit(X, y) for average in (False, True)
+    )
+    assert mean.loss_curve_[0] == plain.loss_curve_[0]  # from the second pass on
+    assert mean.loss_curve_[-1] < plain.loss_curve_[-1]
+    assert mean.loss_curve_[-1] == pytest.approx(min(mean.loss_curve_), rel=0.02)
+
+
+@pytest.mark.parametrize("storage", [np.asarray, sparse.csr_array])
+@pytest.mark.parametrize("learning_rate", [0.01, "auto"])
+def test_average_of_a_stream_is_that_of_all_its_steps(storage, learning_rate, three):
+    X, y = three
+    X = storage(X)
+    model = SoftmaxClassifier(
+        solver="sgd",
+        learning_rate=learning_rate,
+        schedule="constant",
+        batch_size=10,
+        average=1,
+        shuffle=False,
+    )
+    plain = clone(model).set_params(average=False)
+    seen = []
+    for start in range(0, 120, 10):  # a step each
+        for one in (model, plain):
+            one.partial_fit(X[start : start + 10], y[start : start + 10], classes=[0, 1, 2])
+        seen.append((plain.coef_.copy(), plain.intercept_.copy()))
+    assert model.coef_ == pytest.approx(np.mean([c for c, _ in seen], axis=0), rel=1e-6, abs=1e-9)
+    if learning_rate != "auto":  # else the averages of intercepts are of centered rows
+        assert model.intercept_ == pytest.approx(np.mean([b for _, b in seen], axis=0), rel=1e-6, abs=1e-9)
+
+
 def test_schedule_changes_the_steps(three):
     X, y = three
     curves = [
         SoftmaxClassifier(learning_rate=0.01, schedule=s, max_iter=5, tol=None, random_state=0)
         .fit(X, y)
         .loss_curve_
-        for s in ("constant", "exponential", "cosine", Exponential(0.5), lambda epoch: 0.0)
+        for s in (
+            "constant",
+            "exponential",
+            "inverse",
+            "cosine",
+            Step(0.5, 2),
+            Restarts(2),
+            lambda epoch: 0.0,
+        )
     ]
-    assert len({tuple(c) for c in curves}) == 5
+    assert len({tuple(c) for c in curves}) == 7
     assert (
         curves[0]
         == SoftmaxClassifier(learning_rate=0.01, max_iter=5, tol=None, random_state=0).fit(X, y).loss_curve_
@@ -577,6 +668,8 @@ def test_stream_errors(estimator, three):
         ({"class_weight": "balanced"}, "compute_class_weight"),
         ({"schedule": "cosine"}, "where training ends"),
         ({"schedule": Cosine()}, "where training ends"),
+        ({"schedule": "restarts"}, "where training ends"),
+        ({"schedule": Plateau()}, "or how it goes"),
     ]:
         with pytest.raises(ValueError, match=message):
             clone(estimator).set_params(**parameters).partial_fit(X, y, classes=[0, 1, 2])

@@ -10,10 +10,18 @@ from sklearn_lossopt.kernels._jit import OPTIONS
 from sklearn_lossopt.kernels.rows import add_gradient, gather, new_block, scores
 from sklearn_lossopt.penalties import ElasticNet
 from sklearn_lossopt.problem import Model, Moments, Problem, as_rows
-from sklearn_lossopt.solvers import SGD, Adam, Momentum, Nesterov
+from sklearn_lossopt.solvers import SGD, Adagrad, Adam, AdamW, Momentum, Nesterov, RMSProp
 from sklearn_lossopt.solvers.stochastic import Minibatch, _chance_of_touch
 
-SOLVERS = {"sgd": SGD(), "momentum": Momentum(), "nesterov": Nesterov(), "adam": Adam(epsilon=1e-6)}
+SOLVERS = {
+    "sgd": SGD(),
+    "momentum": Momentum(),
+    "nesterov": Nesterov(),
+    "adagrad": Adagrad(epsilon=1e-6),
+    "rmsprop": RMSProp(epsilon=1e-6),
+    "adam": Adam(epsilon=1e-6),
+    "adamw": AdamW(epsilon=1e-6),
+}
 
 
 def problem_of(X, y, loss="softmax", *, penalty=None, dtype=np.float64, fit_intercept=True, weight=None):
@@ -184,6 +192,63 @@ def test_pass_matches_its_twin(loss, solver, storage, automatic, clouds):
             coef, intercept = (w - o.momentum * o.v for w, o in zip(model, optimizers, strict=True))
         assert problem.coef_of(found) == pytest.approx(coef, rel=1e-10, abs=1e-12)
         assert found.intercept == pytest.approx(intercept - coef @ shift, rel=1e-10, abs=1e-10)
+
+
+@pytest.mark.parametrize("solver", ["sgd", "momentum", "nesterov", "adam"])
+@pytest.mark.parametrize("storage", ["dense", "csr"])
+@pytest.mark.parametrize("average", [True, 1, 7])
+def test_average_is_that_of_all_steps_from_one_on(solver, storage, average, clouds):
+    X, y, csr = clouds
+    problem = problem_of(X if storage == "dense" else csr, y, penalty=ElasticNet(1e-3))
+    weight = np.ones(len(y))
+    minibatch = Minibatch(SOLVERS[solver], 1e-3, 32, shuffle=False, average=average)
+    state = minibatch.start(problem, problem.model(), np.random.default_rng(0))
+    catch_up = state.geometry.catch_up if storage == "csr" else np.ones(7)
+    model = np.zeros((4, 7)), np.zeros(4)
+    optimizers = [NaiveOptimizer(solver, part, **SOLVERS[solver].get_params()) for part in model]
+    n_batches = -(-len(y) // 32)
+    first = n_batches + 1 if average is True else average
+    seen, n_rows = [], len(y)
+    for _ in range(3):
+        minibatch.run_pass(problem, state, 1.0)
+        for batch in range(n_batches):
+            part = problem.index[n_rows * batch // n_batches : n_rows * (batch + 1) // n_batches]
+            model = minibatch_pass(
+                KERNEL_LOSSES["softmax"][1],
+                X,
+                problem.target,
+                weight,
+                part,
+                1,
+                model,
+                optimizers,
+                1e-3,
+                problem.penalty,
+                catch_up=catch_up,
+                only_touched=storage == "csr",
+            )
+            seen.append(model)
+        found = minibatch.model(problem, state)
+        counted = seen[first - 1 :] or seen[-1:]
+        assert problem.coef_of(found) == pytest.approx(
+            np.mean([coef for coef, _ in counted], axis=0), rel=1e-9
+        )
+        assert found.intercept == pytest.approx(np.mean([b for _, b in counted], axis=0), rel=1e-9)
+
+
+@pytest.mark.parametrize("automatic", [False, True])
+@pytest.mark.parametrize("storage", ["dense", "csr"])
+@pytest.mark.parametrize("average", [False, 1])
+def test_looking_back_measures_the_model_before_the_pass(automatic, storage, average, clouds):
+    X, y, csr = clouds
+    problem = problem_of(X if storage == "dense" else csr, y, penalty=ElasticNet(1e-3))
+    minibatch = Minibatch(Nesterov(), None if automatic else 1e-3, 32, shuffle=True, average=average)
+    state = minibatch.start(problem, problem.model(), np.random.default_rng(0))
+    minibatch.run_pass(problem, state, 1.0)
+    before = minibatch.model(problem, state).copy()
+    sums = minibatch.run_pass(problem, state, 1.0, looks_back=True, with_accuracy=True)
+    expected = problem.evaluate(before, with_accuracy=True)
+    assert problem.evaluation(sums, before) == pytest.approx(expected, rel=1e-9)
 
 
 def test_nesterov_without_l1_gives_the_point_ahead(clouds):

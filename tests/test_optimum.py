@@ -10,7 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn_lossopt import LinearSVMClassifier, SoftmaxClassifier, losses
 from sklearn_lossopt.penalties import ElasticNet
 from sklearn_lossopt.schedules import Exponential
-from sklearn_lossopt.solvers import SGD, Adam, Momentum, Nesterov
+from sklearn_lossopt.solvers import SGD, Adagrad, Adam, Momentum, Nesterov, RMSProp
 
 FULL = {"batch_size": "full", "tol": None, "shuffle": False}
 # solver, rate in units of 1 / (largest curvature), decay, passes
@@ -18,7 +18,9 @@ RUNS = {
     "sgd": (SGD(), 1.0, 0.9999, 9000),
     "momentum": (Momentum(), 1.0, 0.999, 3000),
     "nesterov": (Nesterov(), 1.0, 0.999, 3000),
-    "adam": (Adam(), None, 0.997, 4000),
+    "adam": (Adam(), 1.0, 0.997, 4000),
+    "rmsprop": (RMSProp(), 1.0, 0.998, 6000),
+    "adagrad": (Adagrad(), 1.0, 1.0, 6000),
 }
 SETS = {"breast_cancer": (0.05, 0.6), "digits": (0.01, 2.0)}  # alpha, rate
 
@@ -27,7 +29,7 @@ def run(name, rate, **more):
     solver, _, decay, passes = RUNS[name]
     return {
         "solver": solver,
-        "learning_rate": 0.3 if name == "adam" else rate,
+        "learning_rate": {"adam": 0.3, "rmsprop": 0.3, "adagrad": 1.0}.get(name, rate),
         "schedule": Exponential(decay),
         "max_iter": passes,
         **FULL,

@@ -8,7 +8,7 @@ from ._jit import kernel
 from .evaluate import add_losses
 from .losses import differentiate
 from .rows import ROWS_PER_BLOCK, add_gradient, by_storage, gather, scores
-from .steps import Parameters, StepSettings, update_lines
+from .steps import Average, Parameters, StepSettings, add_to_average, update_lines
 
 
 class Geometry(NamedTuple):
@@ -34,6 +34,7 @@ class State(NamedTuple):
     block : dense: `rows.new_block`; CSR: None.
     slopes, block_scores : (ROWS_PER_BLOCK, n_outputs).
     coef_before, intercept_before : the model that the pass begins with, whose loss it takes.
+    average, intercept_average : of `coef` and `intercept`, empty if none is wanted.
     only_line, ones : the lines and scales of the intercepts.
     """
 
@@ -46,6 +47,8 @@ class State(NamedTuple):
     block_scores: np.ndarray
     coef_before: np.ndarray
     intercept_before: np.ndarray
+    average: Average
+    intercept_average: Average
     only_line: np.ndarray
     ones: np.ndarray
 
@@ -95,6 +98,7 @@ def minibatch_pass(
     slope_sum = state.intercept.gradient[0]
     touched = (state.lines, state.slot)
     sums = (0.0, 0.0, 0.0)
+    averages = state.average.until.size > 0
     free = StepSettings(
         settings.optimizer,
         settings.rate,
@@ -127,10 +131,19 @@ def minibatch_pass(
             n_touched = add_gradient(near, at, slopes, state.coef.gradient, touched, n_touched, rows, ahead)
         step = n_steps + batch + 1
         lines = lines_to_update(rows, state, n_touched)
+        if averages:
+            # A line that is about to change has been as it is since its last step.
+            for i in lines:
+                add_to_average(state.average, state.coef.values, i, step - 1)
+            add_to_average(state.intercept_average, state.intercept.values, 0, step - 1)
         update_lines(rows, lines, state.coef, geometry.scale, geometry.catch_up, step, settings)
         if fit_intercept:
             update_lines(rows, state.only_line, state.intercept, state.ones, state.ones, step, free)
         else:
             for k in range(n_outputs):
                 slope_sum[k] = number(0)
+    if averages:
+        for i in range(state.average.until.size):
+            add_to_average(state.average, state.coef.values, i, n_steps + n_batches)
+        add_to_average(state.intercept_average, state.intercept.values, 0, n_steps + n_batches)
     return sums

@@ -21,7 +21,8 @@ from ._jit import OPTIONS, helper, inlined
 from .prefetch import prefetch
 from .rows import LINE, by_storage
 
-MOMENTUM, NESTEROV, ADAM = range(3)  # plain gradient descent is NESTEROV with momentum 0
+# Plain gradient descent is NESTEROV with momentum 0.
+MOMENTUM, NESTEROV, ADAM, ADAMW, RMSPROP, ADAGRAD = range(6)
 
 
 PREFETCHED = 8  # lines ahead
@@ -43,8 +44,8 @@ class StepSettings(NamedTuple):
     rate: float
     l1: float
     l2: float
-    momentum: float  # Adam: decay of the first moment
-    decay: float  # Adam: decay of the second moment
+    momentum: float  # Adam: decay of the first moment; else of those with moments 0
+    decay: float  # of the second moment; Adagrad: 1
     epsilon: float
 
 
@@ -143,21 +144,42 @@ def nesterov_line(i, t, w, gradient, position, scale, rate, l1, l2, l2_now, mome
 
 
 @inlined
-def adam_line(
-    i, t, w, gradient, first, second, scale, rate, l1, l2, l2_now, beta_1, beta_2, epsilon, unbias_1, unbias_2
+def adaptive_line(
+    i,
+    t,
+    w,
+    gradient,
+    first,
+    second,
+    scale,
+    rate,
+    l1,
+    l2,
+    l2_now,
+    keep,
+    beta,
+    decay,
+    gain,
+    epsilon,
+    unbias_1,
+    unbias_2,
 ):
+    """Adam and its kin: steps divided by the root of a mean, or with Adagrad the sum, of squared gradients.
+
+    `gain` is the share of a squared gradient in that, `keep` what AdamW's decay leaves of a coefficient.
+    """
     zero = w.dtype.type(0)
     one = w.dtype.type(1)
     # Two loops: with five arrays that change in one, LLVM would not check for overlaps, so not vectorize.
     for j in range(w.shape[1]):
         g = (gradient[t, j] + l2_now * w[i, j]) * _at(scale, j)
-        first[i, j] = beta_1 * first[i, j] + (one - beta_1) * g
-        second[i, j] = beta_2 * second[i, j] + (one - beta_2) * g * g
+        first[i, j] = beta * first[i, j] + (one - beta) * g
+        second[i, j] = decay * second[i, j] + gain * g * g
     for j in range(w.shape[1]):
         r = _at(scale, j)
         step = rate * r / (math.sqrt(second[i, j] * unbias_2) + epsilon)
         # The prox must be taken in the metric of the step, or the iteration stops elsewhere.
-        ahead = w[i, j] - step * first[i, j] * unbias_1
+        ahead = keep * w[i, j] - step * first[i, j] * unbias_1
         w[i, j] = shrink(ahead, step * r * l1, one + step * r * l2, zero)
         gradient[t, j] = zero
 
@@ -184,12 +206,20 @@ def update_lines(rows, lines, parameters, scale, catch_up, n_steps, settings):
             r = scale_of_line(rows, scale, i)
             nesterov_line(i, t, w, gradient, second, r, rate, l1 * times, l2 * (times - one), l2, momentum)
     else:
-        unbias_1 = number(1 / (1 - float(momentum) ** n_steps))
-        unbias_2 = number(1 / (1 - float(decay) ** n_steps))
+        has_moments = optimizer in (ADAM, ADAMW)
+        unbias_1 = number(1 / (1 - np.float64(momentum) ** n_steps)) if has_moments else one
+        unbias_2 = number(1 / (1 - np.float64(decay) ** n_steps)) if has_moments else one
+        gain = one if optimizer == ADAGRAD else one - decay
+        is_decoupled = optimizer == ADAMW
+        l2_now = number(0) if is_decoupled else l2
         for t in range(lines.size):
+            prefetch_line(rows, lines, t, w, first)
+            prefetch_line(rows, lines, t, second, second)
             i = lines[t]
             times = catch_up_of_line(rows, catch_up, i)
-            adam_line(
+            missed = l2 * (times - one)
+            keep = max(one - rate * l2, number(0)) / (one + rate * missed) if is_decoupled else one
+            adaptive_line(
                 i,
                 t,
                 w,
@@ -199,11 +229,34 @@ def update_lines(rows, lines, parameters, scale, catch_up, n_steps, settings):
                 scale_of_line(rows, scale, i),
                 rate,
                 l1 * times,
-                l2 * (times - one),
-                l2,
+                number(0) if is_decoupled else missed,
+                l2_now,
+                keep,
                 momentum,
                 decay,
+                gain,
                 epsilon,
                 unbias_1,
                 unbias_2,
             )
+
+
+class Average(NamedTuple):
+    """Sums of parameters over steps, for their Polyak-Ruppert average.
+
+    sum : float64, the shape of the parameters, up to the step `until` of each line.
+    until : (n_lines,) int64.
+    """
+
+    sum: np.ndarray
+    until: np.ndarray
+
+
+@helper
+def add_to_average(average, values, i, n_steps):
+    """Take what line i was since it was last added, up to step number `n_steps`, into the sum."""
+    times = n_steps - average.until[i]
+    if times > 0:
+        for j in range(values.shape[1]):
+            average.sum[i, j] += times * np.float64(values[i, j])
+        average.until[i] = n_steps

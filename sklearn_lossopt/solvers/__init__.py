@@ -5,15 +5,31 @@ from .choice import choose
 from .dual import SDCA, DualMemory
 from .interior import InteriorPoint
 from .newton import Newton
-from .stochastic import SGD, Adam, Momentum, Nesterov, StochasticSolver
+from .stochastic import SGD, Adagrad, Adam, AdamW, Momentum, Nesterov, RMSProp, StochasticSolver
 
-__all__ = ["SDCA", "SGD", "Adam", "InteriorPoint", "Momentum", "Nesterov", "Newton", "DualMemory", "choose"]
+__all__ = [
+    "SDCA",
+    "SGD",
+    "Adagrad",
+    "Adam",
+    "AdamW",
+    "InteriorPoint",
+    "Momentum",
+    "Nesterov",
+    "Newton",
+    "RMSProp",
+    "DualMemory",
+    "choose",
+]
 
 BY_NAME = {
     "sgd": SGD,
     "momentum": Momentum,
     "nesterov": Nesterov,
+    "adagrad": Adagrad,
+    "rmsprop": RMSProp,
     "adam": Adam,
+    "adamw": AdamW,
     "sdca": SDCA,
     "newton": Newton,
     "interior_point": InteriorPoint,

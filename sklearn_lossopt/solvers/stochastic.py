@@ -1,4 +1,4 @@
-"""Minibatch solvers: stochastic gradient descent, momentum, Nesterov's momentum, Adam.
+"""Minibatch solvers: stochastic gradient descent, momentum, Nesterov's momentum, and the adaptive ones.
 
 The public classes hold an optimizer's constants; `Minibatch` runs any of them on a problem.
 """
@@ -82,7 +82,70 @@ class Nesterov(Momentum):
     _optimizer = steps.NESTEROV
 
 
-class Adam(StochasticSolver):
+class AdaptiveSolver(StochasticSolver):
+    """An optimizer that divides each step by the size of the gradients so far."""
+
+    _is_adaptive = True
+
+    def _positive(self, name):
+        value = getattr(self, name)
+        if not isinstance(value, Real) or not 0 < value < np.inf:
+            raise ValueError(
+                f"{type(self).__name__}: {name} must be a float in (0, inf). Got {value!r} instead."
+            )
+        return float(value)
+
+
+class Adagrad(AdaptiveSolver):
+    """Adagrad, ``s <- s + g ** 2; w <- w - rate * g / (sqrt(s) + epsilon)`` (Duchi et al. 2011).
+
+    Its steps fall by themselves, as 1 / sqrt(t): good for rare features, slow at the end.
+
+    Parameters
+    ----------
+    epsilon : float, default=1e-10
+        Added to the root of the sum of squares, > 0.
+    """
+
+    _optimizer = steps.ADAGRAD
+
+    def __init__(self, epsilon=1e-10):
+        self.epsilon = epsilon
+
+    def _boldness(self):
+        return 10.0
+
+    def _constants(self):
+        return 0.0, 1.0, self._positive("epsilon")
+
+
+class RMSProp(AdaptiveSolver):
+    """RMSProp, ``s <- rho * s + (1 - rho) * g ** 2; w <- w - rate * g / (sqrt(s) + epsilon)``.
+
+    Tieleman and Hinton 2012, lecture 6.5 of their course.
+
+    Parameters
+    ----------
+    rho : float, default=0.99
+        Decay of the mean of squared gradients, in [0, 1).
+    epsilon : float, default=1e-8
+        Added to its root, > 0.
+    """
+
+    _optimizer = steps.RMSPROP
+
+    def __init__(self, rho=0.99, epsilon=1e-8):
+        self.rho = rho
+        self.epsilon = epsilon
+
+    def _boldness(self):
+        return 0.4
+
+    def _constants(self):
+        return 0.0, self._fraction("rho"), self._positive("epsilon")
+
+
+class Adam(AdaptiveSolver):
     """Adam with bias correction (Kingma and Ba 2015).
 
     Parameters
@@ -94,7 +157,6 @@ class Adam(StochasticSolver):
     """
 
     _optimizer = steps.ADAM
-    _is_adaptive = True
 
     def __init__(self, beta_1=0.9, beta_2=0.999, epsilon=1e-8):
         self.beta_1 = beta_1
@@ -105,9 +167,25 @@ class Adam(StochasticSolver):
         return 0.5
 
     def _constants(self):
-        if not isinstance(self.epsilon, Real) or not 0 < self.epsilon < np.inf:
-            raise ValueError(f"Adam: epsilon must be a float in (0, inf). Got {self.epsilon!r} instead.")
-        return self._fraction("beta_1"), self._fraction("beta_2"), float(self.epsilon)
+        return self._fraction("beta_1"), self._fraction("beta_2"), self._positive("epsilon")
+
+
+class AdamW(Adam):
+    """Adam with decoupled weight decay (Loshchilov and Hutter 2019).
+
+    The L2 part of the penalty shrinks the coefficients by ``1 - rate * alpha * (1 - l1_ratio)`` a step
+    instead of entering the gradient. So what it tends to is *not* the minimum of the objective that
+    `loss_curve_` reports, but of one whose penalty depends on the size of each feature's gradients.
+
+    Parameters
+    ----------
+    beta_1, beta_2 : float, default=0.9, 0.999
+        Decay of the first and second moment of the gradient, in [0, 1).
+    epsilon : float, default=1e-8
+        Added to the root of the second moment, > 0.
+    """
+
+    _optimizer = steps.ADAMW
 
 
 @dataclass
@@ -122,6 +200,12 @@ class MinibatchState:
     n_batches: int
     rng: np.random.Generator
     n_steps: int = 0
+    n_skipped: int | None = None  # steps before the average begins; None for no average
+
+    @property
+    def n_averaged(self):
+        """Steps that the average is over; 0 where there is none (yet)."""
+        return 0 if self.n_skipped is None else max(0, self.n_steps - self.n_skipped)
 
     def can_take_over(self, previous):
         """Whether an earlier chunk's memory fits: not if optimizer, storage or dtype changed."""
@@ -131,6 +215,7 @@ class MinibatchState:
             and before.coef.values.shape == now.coef.values.shape
             and before.coef.values.dtype == now.coef.values.dtype
             and (before.block is None) == (now.block is None)
+            and (previous.n_skipped is None) == (self.n_skipped is None)
         )
 
 
@@ -147,15 +232,18 @@ class Minibatch:
         Rows a step; None for all.
     shuffle : bool
         Visit the rows in a new random order each pass.
+    average : bool or int, default=False
+        Give the average of the parameters over all steps from that one on; True: from the second pass.
     """
 
     certifies = False
 
-    def __init__(self, optimizer, learning_rate, batch_size, shuffle):
+    def __init__(self, optimizer, learning_rate, batch_size, shuffle, average=False):
         self.optimizer = optimizer
         self.learning_rate = learning_rate
         self.batch_size = batch_size
         self.shuffle = shuffle
+        self.average = average
         self.caution = 1.0  # factor of the automatic rate
 
     def start(self, problem, model, rng, previous=None):
@@ -166,18 +254,27 @@ class Minibatch:
         if previous is not None and moments is not None and previous.moments is not None:
             moments = previous.moments.merge(moments)
         geometry, rate = self._coordinates(problem, moments, batch_size)
+        n_batches = -(-n_rows // batch_size)
+        n_skipped = None
+        if self.average is not False:
+            n_skipped = n_batches if self.average is True else self.average - 1
         state = MinibatchState(
             optimizer=self.optimizer._optimizer,
-            arrays=_new_arrays(problem, model),
+            arrays=_new_arrays(problem, model, n_skipped),
             geometry=geometry,
             moments=moments,
             rate=rate,
-            n_batches=-(-n_rows // batch_size),
+            n_batches=n_batches,
             rng=rng,
+            n_skipped=n_skipped,
         )
         goes_on = previous is not None and state.can_take_over(previous)
         if goes_on:
             block = state.arrays.block  # its row numbers may have another width
+            if n_skipped is not None:
+                # The stream's coefficients are the average; training goes on from what is averaged.
+                model = self._move_average(problem, previous, geometry)
+                state.n_skipped = previous.n_skipped
             state.arrays = previous.arrays._replace(block=block)
             state.n_steps = previous.n_steps
         self._place(problem, state, model, goes_on)
@@ -258,27 +355,42 @@ class Minibatch:
             part.values[...] = new + lead if is_behind else new
             part.second[...] = new if is_behind else new - lead
 
+    def _move_average(self, problem, previous, geometry):
+        """Move the sums of intercepts to the new shift; give the last model in the user's coordinates."""
+        arrays = previous.arrays
+        sums, count = arrays.intercept_average.sum[0], previous.n_averaged
+        for shift, sign in ((previous.geometry.shift, -1.0), (geometry.shift, 1.0)):
+            if shift.size and count:
+                sums += sign * (arrays.average.sum @ shift.astype(np.float64))
+        return self._in_user_coordinates(arrays.coef.values, arrays.intercept.values[0], previous.geometry)
+
     def _gives_position(self, problem):
         """With L1 Nesterov's position is given back, which has the zeros, not the point ahead of it."""
         return self.optimizer._optimizer == steps.NESTEROV and problem.penalty.l1 > 0
 
     def model(self, problem, state):
         """The model in the user's coordinates, after the last pass."""
-        coef, intercept = self._parts(problem, state)
-        shift = state.geometry.shift
-        if shift.size:
-            intercept = (intercept - coef.astype(np.float64) @ shift).astype(coef.dtype)
+        return self._in_user_coordinates(*self._parts(problem, state), state.geometry)
+
+    @staticmethod
+    def _in_user_coordinates(coef, intercept, geometry):
+        if geometry.shift.size:
+            intercept = (intercept - coef.astype(np.float64) @ geometry.shift).astype(coef.dtype)
         return Model(coef, intercept)
 
     def _parts(self, problem, state):
         """Coefficients, and the intercepts of shifted rows, after the last pass."""
         arrays = state.arrays
+        count = state.n_averaged
+        if count:
+            coef, intercept = arrays.average.sum / count, arrays.intercept_average.sum[0] / count
+            return coef.astype(problem.dtype), intercept.astype(problem.dtype)
         if self._gives_position(problem):
             return arrays.coef.second, arrays.intercept.second[0]
         return arrays.coef.values, arrays.intercept.values[0]
 
 
-def _new_arrays(problem, model):
+def _new_arrays(problem, model, n_skipped):
     n_outputs, dtype = problem.n_outputs, problem.dtype
     n_listed = problem.n_features if problem.is_sparse else 0
     number = problem.rows.indices.dtype if problem.is_sparse else np.int32
@@ -292,9 +404,17 @@ def _new_arrays(problem, model):
         block_scores=np.empty((ROWS_PER_BLOCK, n_outputs), dtype),
         coef_before=np.zeros(model.coef.shape, dtype),
         intercept_before=np.zeros(n_outputs, dtype),
+        average=_new_average(model.coef.shape, n_skipped),
+        intercept_average=_new_average((1, n_outputs), n_skipped),
         only_line=np.zeros(1, number),
         ones=np.ones(n_outputs, dtype),
     )
+
+
+def _new_average(shape, n_skipped):
+    if n_skipped is None:
+        shape = (0, 0)
+    return steps.Average(np.zeros(shape), np.full(shape[0], n_skipped or 0))
 
 
 def _chance_of_touch(count, batch_size, n_rows):
@@ -350,6 +470,8 @@ def automatic_rate(problem, moments, optimizer, batch_size, shift, largest):
     fraction = min(1.0, batch_size * moments.evenness / AUTO_BATCH)
     if optimizer._is_adaptive:
         rate *= np.sqrt(fraction)
+        if problem.loss == losses.WESTON_WATKINS:
+            rate *= min(1.0, 3 / np.sqrt(problem.n_outputs))  # slopes that jump, with each rival
     else:
         rate *= fraction * _gentleness(problem.loss, problem.n_outputs)
     scale = 1 / np.sqrt(size**2 + rate * problem.penalty.l2)
