@@ -103,6 +103,11 @@ class BaseLossClassifier(SparseCoefMixin, LinearClassifierMixin, BaseEstimator):
         """By what scores are divided to be, up to a constant, log probabilities."""
         return 1.0
 
+    @property
+    def penalty(self):
+        """Kind of the penalty, "l1", "l2" or "elasticnet": `SelectFromModel` looks for it."""
+        return {0: "l2", 1: "l1"}.get(self.l1_ratio, "elasticnet")
+
     # -------------------------------------------------------------------------------------- fitting
 
     @fit_context(prefer_skip_nested_validation=True)

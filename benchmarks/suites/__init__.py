@@ -5,7 +5,17 @@
 
 from importlib import import_module
 
-NAMES = ("accuracy", "optimum", "solvers", "epoch_speed", "memory", "startup", "calibration")
+NAMES = (
+    "accuracy",
+    "optimum",
+    "solvers",
+    "automatic_rate",
+    "epoch_speed",
+    "memory",
+    "startup",
+    "calibration",
+    "guide",
+)
 
 
 def get(name):
