@@ -78,7 +78,7 @@ class SoftmaxClassifier(BaseLossClassifier):
     random_state : int, RandomState instance or None, default=None
         For the order of rows and what is held out. The same seed gives the same bits.
     verbose : int, default=0
-        Print a line a pass.
+        Log a line a pass, to the logger "sklearn_lossopt": printed, unless logging is set up.
 
     Attributes
     ----------

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ._progress import report
 from .certificate import Certificate
 from .problem import Evaluation, Model, Problem
 
@@ -128,7 +129,8 @@ def train(
         for measured in run(watch, schedule, verbose > 0):
             goes_on = watch.judge(measured, schedule)
             if verbose and measured.here is not None:
-                _report(name, measured, watch.solution.validation, time.perf_counter() - clock)
+                seconds = time.perf_counter() - clock
+                report(name, measured.n_passes, measured.here, watch.solution.validation, seconds)
             if not goes_on:
                 watch.stop(measured)
                 break
@@ -318,12 +320,3 @@ def _factor(schedule, epoch):
             f"schedule must give a finite factor >= 0 for each epoch. Got {factor!r} for epoch {epoch}."
         )
     return float(factor)
-
-
-def _report(name, measured, validation, seconds):
-    here = measured.here
-    line = f"{name} pass {measured.n_passes}: objective {here.objective:.6g}"
-    line += f", gap {here.gap:.3g}" if hasattr(here, "gap") else f", accuracy {here.accuracy:.4f}"
-    if validation:
-        line += f", held out: loss {validation[-1].loss:.6g}, accuracy {validation[-1].accuracy:.4f}"
-    print(f"{line}, {seconds:.2f} s")

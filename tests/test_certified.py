@@ -194,9 +194,10 @@ def test_interruption_leaves_a_fitted_model(solver, digits, monkeypatch):
     assert not model.converged_
 
 
-def test_verbose_names_the_gap(digits, capsys):
+def test_verbose_names_the_gap(digits, caplog):
     SoftmaxClassifier(alpha=1e-2, solver="sdca", verbose=1, random_state=0).fit(*digits)
-    lines = capsys.readouterr().out.splitlines()
+    lines = caplog.messages
+    assert lines
     assert all("objective" in line and "gap" in line and line.endswith(" s") for line in lines)
 
 

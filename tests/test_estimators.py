@@ -1,5 +1,7 @@
 """What a user of the estimators sees: parameters, attributes, errors, stopping, weights, streams."""
 
+import subprocess
+import sys
 import tracemalloc
 import warnings
 
@@ -532,13 +534,35 @@ def test_calibration_does_not_change_the_coefficients(three):
     assert plain.loss_curve_ == calibrated.loss_curve_
 
 
-def test_verbose_prints_a_line_a_pass(three, capsys):
+def test_verbose_logs_a_line_a_pass(three, caplog):
     X, y = three
     SoftmaxClassifier(verbose=1, max_iter=3, tol=None, early_stopping=True).fit(X, y)
-    lines = capsys.readouterr().out.splitlines()
+    lines = caplog.messages
     assert len(lines) == 3
     assert lines[2].startswith("SoftmaxClassifier pass 3: objective ")
     assert "held out: loss" in lines[2]
+
+
+@pytest.mark.parametrize(
+    ("setting", "n_printed", "n_logged"),
+    [
+        ("", 2, 0),
+        ("logging.basicConfig(level=logging.INFO, stream=sys.stderr)", 0, 2),
+        ("logging.basicConfig(level=logging.INFO, stream=sys.stderr); log.setLevel(logging.ERROR)", 0, 0),
+        ("log.addHandler(logging.NullHandler())", 0, 0),
+    ],
+)
+def test_verbose_prints_unless_logging_is_set_up(setting, n_printed, n_logged):
+    code = f"""
+import logging, sys
+from sklearn_lossopt import SoftmaxClassifier
+log = logging.getLogger("sklearn_lossopt")
+{setting}
+SoftmaxClassifier(solver="sgd", verbose=1, max_iter=2, tol=None).fit([[0.0], [1.0], [2.0]], [0, 1, 1])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.count("objective") == n_printed
+    assert done.stderr.count("objective") == n_logged
 
 
 # ----------------------------------------------------------------------------------------- weights
