@@ -13,7 +13,6 @@ from sklearn_lossopt import LinearSVMClassifier, SoftmaxClassifier
 from sklearn_lossopt._calibration import fit_temperature, log_probabilities
 from sklearn_lossopt.penalties import ElasticNet
 
-
 estimators = st.sampled_from(
     [
         SoftmaxClassifier(),
