@@ -3,11 +3,11 @@
 import warnings
 
 import numpy as np
+from bad_tables import tables
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
-from tables import tables
 
 from sklearn_lossopt import LinearSVMClassifier, SoftmaxClassifier
 from sklearn_lossopt._calibration import fit_temperature, log_probabilities

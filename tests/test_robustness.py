@@ -4,12 +4,12 @@ import warnings
 
 import numpy as np
 import pytest
+from bad_tables import tables
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
-from tables import tables
 
 from sklearn_lossopt import LinearSVMClassifier, SoftmaxClassifier
 from sklearn_lossopt.schedules import BY_NAME as SCHEDULES
