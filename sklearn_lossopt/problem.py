@@ -152,9 +152,13 @@ class Problem:
         """Some rows of X as a dense array."""
         if not self.is_sparse:
             return self.rows.values[index]
+        return self.matrix[index].toarray()
+
+    @cached_property
+    def matrix(self):
+        """All rows of a sparse X, as SciPy has them."""
         data, indices, indptr, n_features = self.rows
-        matrix = sparse.csr_array((data, indices, indptr), shape=(len(indptr) - 1, n_features))
-        return matrix[index].toarray()
+        return sparse.csr_array((data, indices, indptr), shape=(len(indptr) - 1, n_features))
 
     @cached_property
     def share(self):

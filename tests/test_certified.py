@@ -64,6 +64,32 @@ def test_solvers_agree(estimator, breast_cancer, digits):
                 assert other - value <= gap
 
 
+@pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.parametrize(
+    "estimator",
+    [SoftmaxClassifier(), LinearSVMClassifier(loss="squared_hinge", multi_class="ovr", calibration=None)],
+    ids=["logistic", "squared"],
+)
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_newton_of_sparse_rows_is_that_of_dense_ones(estimator, n_classes, fit_intercept):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(300, 12)) * (rng.random((300, 12)) < 0.3) * 10.0 ** rng.integers(-2, 3, 12)
+    X[:, 3] = 0
+    y = rng.integers(0, n_classes, 300)
+    weight = rng.integers(0, 3, 300)
+    model = clone(estimator).set_params(solver="newton", tol=1e-9, fit_intercept=fit_intercept)
+    dense = clone(model).fit(X, y, weight)
+    shuffled = sparse.csr_array(X)  # the entries of each row from right to left
+    for i in range(300):
+        part = slice(shuffled.indptr[i], shuffled.indptr[i + 1])
+        shuffled.data[part], shuffled.indices[part] = shuffled.data[part][::-1], shuffled.indices[part][::-1]
+    shuffled.has_sorted_indices = False
+    found = clone(model).fit(shuffled, y, weight)
+    assert found.coef_ == pytest.approx(dense.coef_, rel=1e-6, abs=1e-9)
+    assert found.intercept_ == pytest.approx(dense.intercept_, rel=1e-6, abs=1e-9)
+    assert found.dual_gap_ <= 1e-9 * found.loss_curve_[-1]
+
+
 def test_what_auto_picks():
     X, y = make_classification(300, 8, n_informative=5, n_classes=3, random_state=0)
     assert SoftmaxClassifier().fit(X, y).solver_ == "newton"
@@ -76,6 +102,9 @@ def test_what_auto_picks():
         assert model.solver_ == "momentum"
         assert not hasattr(model, "dual_gap_")
         assert model.learning_rate_ > 0
+    few_stored = sparse.random(20_000, 100, density=0.1, format="csr", random_state=0)
+    labels = np.random.default_rng(0).integers(0, 2, 20_000)
+    assert SoftmaxClassifier().fit(few_stored, labels).solver_ == "newton"
     wide = np.random.default_rng(0).normal(size=(400, 3000)).astype(np.float32)
     assert SoftmaxClassifier(alpha=1.0).fit(wide, np.arange(400) % 4).solver_ == "sdca"
     for solver in (SDCA(), Newton(), Momentum()):

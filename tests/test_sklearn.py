@@ -39,7 +39,7 @@ CONFIGURATIONS = [
     LinearSVMClassifier(early_stopping=True, validation_fraction=0.3, l1_ratio=1.0),
     LinearSVMClassifier(batch_size=8),
     SoftmaxClassifier(solver="rmsprop", average=True, schedule="step"),
-    LinearSVMClassifier(solver="adagrad", schedule="plateau", learning_rate=0.1, calibration=None),
+    LinearSVMClassifier(solver="adagrad", schedule="inverse", learning_rate=0.1, calibration=None),
     SoftmaxClassifier(solver="sdca", l1_ratio=0.3),
     LinearSVMClassifier(solver="sdca", multi_class="crammer_singer", loss="squared_hinge"),
     LinearSVMClassifier(multi_class="ovr", calibration=None),

@@ -23,6 +23,7 @@ MOST_RIVALS = 50
 FREE_MEMORY = 2**28  # bytes of variables by row and output that are never too many
 
 ROW, OUTPUT, DENSE_TERM, CSR_TERM = 300.0, 5.0, 0.06, 0.3  # of dual ascent: a row, its outputs, its products
+SPARSE_PRODUCT = 15.0  # of scattered ones over dense ones
 PRODUCT, ENTRY = 0.1, 120.0  # of second order: a multiply-add of a Hessian, arrays by row and output
 STEPS = {"newton": 10, "interior_point": 40}
 ARRAYS = {"newton": 3, "interior_point": 12}  # float64 by row and output
@@ -60,7 +61,7 @@ def choose(problem, tol, max_iter):
         or 8 * ARRAYS[second] * n_rows * n_outputs > limit
     ):
         return "sdca" if duals_fit else "momentum"
-    n_products = n_rows * n_outputs * (problem.n_features + 1)
+    n_products = n_rows * n_outputs * (_length(problem, second) + 1)
     few = n_parameters <= FEW_PARAMETERS and n_products <= FEW_PRODUCTS
     if few or not duals_fit or (tol or 0.0) <= TIGHT:
         return second
@@ -74,12 +75,20 @@ def choose(problem, tol, max_iter):
 def _second_order_time(problem, name):
     n_rows, n_outputs, n_columns = len(problem.index), problem.n_outputs, problem.n_features + 1
     products = n_rows * n_outputs * n_columns**2
+    if _length(problem, name) < problem.n_features:
+        products = SPARSE_PRODUCT * n_rows * n_outputs * problem.row_length**2
     factors = n_outputs * n_columns**3 / 3
     if problem.loss % losses.SQUARED == losses.CRAMMER_SINGER or problem.loss == losses.SOFTMAX:
         products += n_rows * (n_outputs * n_columns) ** 2 / 2
     if problem.loss not in OUTPUTS_APART:
         factors = (n_outputs * n_columns) ** 3 / 3
     return STEPS[name] * (PRODUCT * (products + factors) + ENTRY * n_rows * n_outputs)
+
+
+def _length(problem, name):
+    """Entries of a row that a second-order method goes through: it makes most sparse rows dense."""
+    is_short = problem.is_sparse and name == "newton" and problem.loss in OUTPUTS_APART
+    return problem.row_length if is_short else problem.n_features
 
 
 def _pass_time(problem):

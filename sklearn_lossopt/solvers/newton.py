@@ -4,15 +4,19 @@ It goes on to the limit of rounding: so its result hardly depends on how rows ar
 weighted.
 """
 
+import math
+
 import numpy as np
 from scipy.special import expit, softmax
 
 from ..certificate import certify
 from ..kernels import losses
+from ..kernels.gram import add_gram
 from .certified import CertifiedSolver
 from .second_order import SecondOrder, add_outer, one_thread, signs
 
 SMALL = 1e-13  # a Newton decrement below this share of the objective is rounding
+NEAR = 1e-2  # a decrement, relative, from which on steps converge quadratically
 HALVINGS = 40
 SQUARED_OVR = losses.HINGE + losses.SQUARED
 
@@ -28,7 +32,7 @@ class Newton(CertifiedSolver):
 
     def runner(self, tol, shuffle, n_jobs=1):
         """What `train` runs."""
-        return NewtonSteps()
+        return NewtonSteps(tol)
 
 
 def takes(problem):
@@ -37,7 +41,20 @@ def takes(problem):
 
 
 class NewtonSteps(SecondOrder):
-    """Run Newton's method on a problem; a pass is a step."""
+    """Run Newton's method on a problem; a pass is a step.
+
+    Parameters
+    ----------
+    tol : float or None, default=None
+        Relative gap that the caller waits for: sets when certificates are worth their time.
+    """
+
+    def __init__(self, tol=None):
+        self.tol = tol
+
+    def is_due(self, state):
+        """Far from the optimum a step still brings more than a certificate could tell."""
+        return state.is_stuck or state.decrement <= max(math.sqrt(self.tol or 0.0), NEAR)
 
     def start(self, problem, model, rng, previous=None):
         """Prepare steps from `model`."""
@@ -57,6 +74,7 @@ class NewtonSteps(SecondOrder):
             along = self.scores(problem, state, direction)
         state.n_steps += 1
         before = self._value(problem, state, state.scores, state.parameters)
+        state.decrement = decrement / before if before else 0.0
         step = 1.0
         for _ in range(HALVINGS):
             scores = state.scores + step * along
@@ -101,38 +119,61 @@ class NewtonSteps(SecondOrder):
 
     def _derivatives(self, problem, state):
         """Gradient, (n_outputs, n_features + 1), and a function that solves with the Hessian."""
+        if problem.loss == losses.SOFTMAX:
+            return self._derivatives_of_softmax(problem, state)
         n_outputs, n_columns = state.parameters.shape
-        is_softmax = problem.loss == losses.SOFTMAX
-        if is_softmax:
-            hessian = np.zeros((n_outputs * n_columns,) * 2, order="F")
+        blocks = np.zeros((n_outputs, n_columns, n_columns))
+        if state.matrix is not None:
+            state.scores = self.scores(problem, state, state.parameters)
+            slopes, curvature = _slopes_of_margins(problem, state.scores, state.target)
+            for k in range(n_outputs):
+                self._add_sparse_block(problem, state, state.weight * curvature[:, k], blocks[k])
+        else:
+            slopes = np.empty_like(state.scores)
+            for part, rows in self.blocks(problem, state):
+                state.scores[part] = rows @ state.parameters.T
+                slopes[part], curvature = _slopes_of_margins(problem, state.scores[part], state.target[part])
+                for k in range(n_outputs):
+                    blocks[k] += (rows * (state.weight[part] * curvature[:, k])[:, None]).T @ rows
+        return self.gradient(problem, state, slopes), self.solver_of_outputs(problem, state, blocks)
+
+    def _add_sparse_block(self, problem, state, weight, block):
+        """Add the Hessian of sparse rows: of standardized ones, from sums over rows as they are."""
+        raw = np.zeros((problem.n_features,) * 2)
+        add_gram(state.matrix.data, state.matrix.indices, state.matrix.indptr, weight, raw)
+        total, mean = weight.sum(), state.matrix.T @ weight
+        far = np.outer(state.shift, mean - total / 2 * state.shift)
+        # `_factor` reads the lower triangle only.
+        block[:-1, :-1] += (raw - far - far.T) * np.outer(state.scale, state.scale)
+        block[-1, :-1] += (mean - total * state.shift) * state.scale * problem.fit_intercept
+        block[-1, -1] += total * problem.fit_intercept
+
+    def _derivatives_of_softmax(self, problem, state):
+        n_outputs, n_columns = state.parameters.shape
+        hessian = np.zeros((n_outputs * n_columns,) * 2, order="F")
         blocks = np.zeros((n_outputs, n_columns, n_columns))
         slopes = np.empty_like(state.scores)
         for part, rows in self.blocks(problem, state):
             target, weight = state.target[part], state.weight[part]
-            scores = rows @ state.parameters.T
-            state.scores[part] = scores
-            if is_softmax:
-                p = softmax(scores, axis=1)
-                slopes[part] = p
-                slopes[part][np.arange(len(target)), target] -= 1
-                curvature = p
-                spread = (np.sqrt(weight)[:, None] * p)[:, :, None] * rows[:, None, :]
-                hessian = add_outer(hessian, spread.reshape(len(rows), -1), -1.0)
-            else:
-                sign = signs(target, n_outputs)
-                margin = sign * scores
-                if problem.loss == losses.LOGISTIC:
-                    p = expit(-margin)
-                    slopes[part], curvature = -sign * p, p * (1 - p)
-                else:
-                    slopes[part] = -2 * sign * np.maximum(1 - margin, 0)
-                    curvature = 2.0 * (margin < 1)
+            state.scores[part] = rows @ state.parameters.T
+            p = softmax(state.scores[part], axis=1)
+            slopes[part] = p
+            slopes[part][np.arange(len(target)), target] -= 1
+            spread = (np.sqrt(weight)[:, None] * p)[:, :, None] * rows[:, None, :]
+            hessian = add_outer(hessian, spread.reshape(len(rows), -1), -1.0)
             for k in range(n_outputs):
-                blocks[k] += (rows * (weight * curvature[:, k])[:, None]).T @ rows
-        gradient = self.gradient(problem, state, slopes)
-        if not is_softmax:
-            return gradient, self.solver_of_outputs(problem, state, blocks)
+                blocks[k] += (rows * (weight * p[:, k])[:, None]).T @ rows
         for k, block in enumerate(blocks):
             here = slice(k * n_columns, (k + 1) * n_columns)
             hessian[here, here] += block
-        return gradient, self.solver_of_all(problem, state, hessian)
+        return self.gradient(problem, state, slopes), self.solver_of_all(problem, state, hessian)
+
+
+def _slopes_of_margins(problem, scores, target):
+    """First and second derivatives of a loss of margins, by the scores."""
+    sign = signs(target, scores.shape[1])
+    margin = sign * scores
+    if problem.loss == losses.LOGISTIC:
+        p = expit(-margin)
+        return -sign * p, p * (1 - p)
+    return -2 * sign * np.maximum(1 - margin, 0), 2.0 * (margin < 1)

@@ -5,6 +5,7 @@ import threading
 from dataclasses import dataclass, field
 
 import numpy as np
+from scipy import sparse
 from scipy.linalg import LinAlgError, cho_factor, cho_solve
 from scipy.linalg.blas import dsyrk
 from threadpoolctl import ThreadpoolController
@@ -58,6 +59,7 @@ class SecondOrderRun:
     parameters: np.ndarray  # (n_outputs, n_features + 1): standardized coefficients, then the intercept
     scores: np.ndarray  # (rows in use, n_outputs)
     dual: np.ndarray
+    matrix: sparse.csr_array | None  # sparse rows in float64, as they come: neither shifted nor scaled
     used: np.ndarray = None  # which hinges a row has
     point: object = None  # of the interior point method
     along: np.ndarray = None  # scores of its last direction
@@ -65,6 +67,7 @@ class SecondOrderRun:
     is_settled: bool = False
     is_stuck: bool = False
     n_steps: int = 0
+    decrement: float = math.inf  # Newton's, over the objective
     rate: float = math.nan
 
 
@@ -96,6 +99,7 @@ class SecondOrder:
             parameters=np.column_stack([coef * np.where(varies, spread, 0.0), intercept + coef @ shift]),
             scores=np.zeros((len(index), problem.n_outputs)),
             dual=np.zeros((problem.target.size, problem.n_outputs)),
+            matrix=problem.matrix[index].astype(np.float64) if problem.is_sparse else None,
         )
 
     def is_due(self, state):
@@ -129,11 +133,22 @@ class SecondOrder:
 
     def scores(self, problem, state, parameters):
         """Scores of all rows, (n, n_outputs)."""
+        if state.matrix is not None:
+            coef = parameters[:, :-1] * state.scale
+            return state.matrix @ coef.T + (parameters[:, -1] * problem.fit_intercept - coef @ state.shift)
         return np.concatenate([rows @ parameters.T for _, rows in self.blocks(problem, state)])
 
     def gradient(self, problem, state, slopes):
         """Gradient of the objective by the parameters, from the losses' slopes by the scores."""
         gradient = self.ridge(problem, state) * state.parameters
+        if state.matrix is not None:
+            weighted = state.weight[:, None] * slopes
+            total = weighted.sum(axis=0)
+            raw = (state.matrix.T @ weighted).T
+            gradient[:, :-1] += (raw - np.outer(total, state.shift)) * state.scale
+            gradient[:, -1] += total
+            gradient[:, self.unused(problem, state)] = 0
+            return gradient
         for part, rows in self.blocks(problem, state):
             gradient += (state.weight[part][:, None] * slopes[part]).T @ rows
         gradient[:, self.unused(problem, state)] = 0
