@@ -14,7 +14,8 @@ class _Printer(logging.Handler):
 
 
 LOGGER.addHandler(_Printer())
-LOGGER.setLevel(logging.INFO)  # who does not want the lines does not ask for them
+if LOGGER.level == logging.NOTSET:
+    LOGGER.setLevel(logging.INFO)  # who does not want the lines does not ask for them
 
 
 def report(name, n_passes, here, validation, seconds):

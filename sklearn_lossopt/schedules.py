@@ -158,12 +158,17 @@ class Plateau(BaseEstimator):
     def bind(self, max_iter):
         """Give a schedule that has seen nothing yet."""
         _check_fraction(self, "factor")
+        _check_fraction(self, "smallest")
         _check_count(self, "patience")
+        if not 0 <= self.threshold < math.inf:
+            raise ValueError(f"Plateau: threshold must be finite and >= 0; it is {self.threshold!r}.")
         fresh = Plateau(**self.get_params())
-        fresh._now, fresh._best, fresh._waited = 1.0, math.inf, 0
+        fresh._now, fresh._best, fresh._waited, fresh._is_over = 1.0, math.inf, 0, False
         return fresh
 
     def __call__(self, epoch):
+        if not hasattr(self, "_now"):
+            raise ValueError("Plateau: bind(max_iter) gives one that can be called; an estimator does so.")
         return self._now
 
     def see(self, value):
@@ -173,12 +178,13 @@ class Plateau(BaseEstimator):
             return
         self._waited += 1
         if self._waited >= self.patience:
-            self._now = max(self._now * self.factor, self.smallest)
-            self._waited = 0
+            lower = max(self._now * self.factor, self.smallest)
+            self._is_over = lower >= self._now
+            self._now, self._waited = min(lower, self._now), 0
 
     def hurry(self, epoch):
-        """Whether to go on although nothing improves: while the rate can still fall."""
-        return self._now > self.smallest
+        """Whether to go on although nothing improves: until the least rate brought nothing either."""
+        return not self._is_over
 
 
 def _half_cosine(share):

@@ -71,11 +71,12 @@ class _Patience:
     def __init__(self, limits, scale, first):
         self.limits = limits
         self.scale = scale
-        self.best = self.mark = first
+        self.best = self.mark = self.last = first
         self.waited = 0
 
     def see(self, value):
         """Take a pass's value; return whether it is the best so far."""
+        self.last = value
         tol = self.limits.tol
         if tol is not None:
             if value < self.mark - tol * max(abs(value), 1e-3 * self.scale):
@@ -165,16 +166,17 @@ def _minibatch_passes(watch, schedule, with_accuracy):
         watch.solution.state,
         watch.limits.max_iter,
     )
+    can_look_back = solver.can_look_back(problem, state)
     for epoch in range(n_passes):
         n_steps = state.n_steps
-        looks_back = epoch > 0 and not problem.is_sparse
+        looks_back = epoch > 0 and can_look_back
         before = solver.model(problem, state).copy() if looks_back else None
         factor = _factor(schedule, epoch)
         sums = solver.run_pass(problem, state, factor, looks_back=looks_back, with_accuracy=with_accuracy)
         watch.count(epoch + 1)
         if looks_back:
             yield Measured(epoch, n_steps, before, problem.evaluation(sums, before), epoch + 1)
-        if problem.is_sparse or epoch + 1 == n_passes:
+        if not can_look_back or epoch + 1 == n_passes:
             model = solver.model(problem, state)
             here = problem.evaluate(model, with_accuracy=with_accuracy)
             yield Measured(epoch + 1, state.n_steps, model, here, epoch + 1)
@@ -223,7 +225,7 @@ class _Watch:
                 return False
         if self.holdout:
             solution.validation.append(self.holdout.evaluate(model, with_accuracy=True))
-        value = solution.validation[-1].loss if self.holdout else here.objective
+        value = solution.validation[-1].loss if self.holdout else self._value(here)
         if hasattr(schedule, "see"):
             schedule.see(value)
         if self.patience.see(value):
@@ -237,6 +239,10 @@ class _Watch:
                 return False
             self.patience.waited = 0
         return True
+
+    def _value(self, here):
+        """What training makes smaller."""
+        return here.loss if getattr(self.solver, "minimizes_loss_alone", False) else here.objective
 
     def _keep(self, measured):
         self.solution.best_iter = measured.n_passes
@@ -266,7 +272,7 @@ class _Watch:
         if not self.solver.certifies and len(solution.loss_curve) < solution.n_iter:
             solution.loss_curve.append(here.objective)
             solution.curve_iter.append(solution.n_iter)
-        if self.patience.see(here.objective):
+        if self.patience.see(self._value(here)):
             self.best, self.kept = model.copy(), None
             solution.best_iter = solution.n_iter
 
@@ -297,7 +303,8 @@ class _Watch:
     def _say_if_at_rest(self):
         solution = self.solution
         watched = [there.loss for there in solution.validation] if self.holdout else solution.loss_curve
-        rose = solution.loss_curve[-1] > max(self.scale, self.first) * (1 + 1e-9)
+        last = self.patience.last if not self.holdout else solution.loss_curve[-1]
+        rose = last > max(self.scale, self.first) * (1 + 1e-9)
         if rose and not (self.holdout and solution.best_iter):
             solution.status = "diverged"  # it came to rest above where it began
         elif solution.status == "max_iter":

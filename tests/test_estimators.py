@@ -222,6 +222,7 @@ def test_wrong_svm_parameters_are_named(parameter, value, three):
         ({"schedule": Step(every=0)}, "Step: every must be at least 1"),
         ({"schedule": Inverse(-1.0)}, "Inverse: decay must be finite and >= 0"),
         ({"schedule": Restarts(growth=0.5)}, "Restarts: growth must be finite and >= 1"),
+        ({"schedule": Plateau(smallest=2.0)}, r"Plateau: smallest must be in \(0, 1\]"),
         ({"schedule": Plateau(factor=2.0)}, r"Plateau: factor must be in \(0, 1\]"),
         ({"average": True, "l1_ratio": 0.5}, "average=True does not go with an L1 penalty"),
         ({"solver": Adagrad(epsilon=0.0)}, r"Adagrad: epsilon must be a float in \(0, inf\)"),
@@ -260,6 +261,8 @@ def test_plateau_waits_then_halves_and_ends_when_it_can_fall_no_more():
         first.see(value)
         factors.append(first(0))
     assert factors == [1, 1, 1, 0.5, 0.5, 0.5, 0.25, 0.25, 0.2, 0.2]
+    assert first.hurry(0)  # the least rate has not had its chance yet
+    first.see(3.0)
     assert not first.hurry(0)
     assert plateau.bind(10)(0) == 1  # what it saw belongs to one fit
     assert plateau.bind(10).hurry(0)

@@ -17,6 +17,7 @@ from .second_order import SecondOrder, add_outer, one_thread, signs
 
 SMALL = 1e-13  # a Newton decrement below this share of the objective is rounding
 NEAR = 1e-2  # a decrement, relative, from which on steps converge quadratically
+CHEAP = 10_000  # scores of which a certificate takes no time
 HALVINGS = 40
 SQUARED_OVR = losses.HINGE + losses.SQUARED
 
@@ -54,7 +55,8 @@ class NewtonSteps(SecondOrder):
 
     def is_due(self, state):
         """Far from the optimum a step still brings more than a certificate could tell."""
-        return state.is_stuck or state.decrement <= max(math.sqrt(self.tol or 0.0), NEAR)
+        near = max(math.sqrt(self.tol or 0.0), NEAR)
+        return state.is_stuck or state.scores.size <= CHEAP or state.decrement <= near
 
     def start(self, problem, model, rng, previous=None):
         """Prepare steps from `model`."""

@@ -15,6 +15,7 @@ from ..kernels.rows import ROWS_PER_BLOCK, new_block
 from ..problem import Model
 
 AUTO_BATCH = 128
+FAR = 1e3  # means over sizes from which on float32 scores of shifted and of other rows differ
 
 
 class StochasticSolver(BaseEstimator):
@@ -205,7 +206,10 @@ class MinibatchState:
     @property
     def n_averaged(self):
         """Steps that the average is over; 0 where there is none (yet)."""
-        return 0 if self.n_skipped is None else max(0, self.n_steps - self.n_skipped)
+        if self.n_skipped is None:
+            return 0
+        # By the kernel's own count: Ctrl-C may come between the kernel and ours.
+        return max(0, int(self.arrays.intercept_average.until[0]) - self.n_skipped)
 
     def can_take_over(self, previous):
         """Whether an earlier chunk's memory fits: not if optimizer, storage or dtype changed."""
@@ -279,6 +283,20 @@ class Minibatch:
             state.n_steps = previous.n_steps
         self._place(problem, state, model, goes_on)
         return state
+
+    @property
+    def minimizes_loss_alone(self):
+        """Whether the objective's penalty is not what it minimizes: AdamW's decay is another."""
+        return self.optimizer._optimizer == steps.ADAMW
+
+    def can_look_back(self, problem, state):
+        """Whether a pass can measure the model that it begins with as well as a pass of its own could.
+
+        Only rows out of the cache are worth it; and with features far from 0 for their size, scores of
+        shifted rows are more exact than those of the model that is given back.
+        """
+        shift, scale = state.geometry.shift, state.geometry.scale
+        return not problem.is_sparse and (shift.size == 0 or float(np.abs(shift * scale).max()) < FAR)
 
     def run_pass(self, problem, state, factor, *, looks_back=False, with_accuracy=False):
         """One pass over the rows at `factor` times the rate.
