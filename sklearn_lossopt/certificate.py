@@ -15,7 +15,8 @@ from typing import NamedTuple
 import numpy as np
 
 from .kernels import losses
-from .kernels.certify import add_duals, bound_terms, conjugates, flows
+from .kernels.certify import add_duals, bound_terms, conjugates, flows, sum_excess, sum_reach
+from .kernels.evaluate import sum_sizes
 
 EPSILON = np.finfo(np.float64).eps
 
@@ -70,13 +71,13 @@ def certify(problem, model, dual, n_jobs=1):
     -------
     Certificate
     """
-    coef, intercept = (part.astype(np.float64) for part in model)
+    coef, intercept = model
     move, weight = balance(problem, dual), problem.share
     slot = np.arange(problem.n_features if problem.is_sparse else 0)
     index, target = problem.index, problem.target
 
     def terms(part):
-        gradient = np.empty(coef.shape)
+        gradient = np.zeros(coef.shape)
         sums = bound_terms(
             problem.rows, part, target, weight, problem.loss, coef, intercept, dual, *move, gradient, slot
         )
@@ -89,13 +90,10 @@ def certify(problem, model, dual, n_jobs=1):
             parts = list(pool.map(terms, np.array_split(index, n_jobs)))
         data_loss, conjugate, gradient = (sum(part[i] for part in parts) for i in range(3))
     l1, l2 = problem.penalty.l1, problem.penalty.l2
-    absolute, square = float(np.abs(coef).sum()), float(np.vdot(coef, coef))
+    absolute, square = sum_sizes(coef)
     objective = data_loss + l1 * absolute + l2 / 2 * square
     rounding = _rounding(problem, coef, objective, conjugate)
-    excess = np.abs(gradient)
-    if l1:
-        excess = np.maximum(excess - l1, 0)
-    quadratic = float(np.vdot(excess, excess))
+    quadratic, excess = sum_excess(gradient, l1)
     # With a = 0 the bound is that losses are not negative.
     bound = 0.0
     if l2 > 0:
@@ -103,7 +101,7 @@ def certify(problem, model, dual, n_jobs=1):
     elif quadratic == 0:
         bound = max(bound, -conjugate)
     if quadratic > 0 and l1 > 0:
-        factor = l1 / (l1 + float(excess.max()))
+        factor = l1 / (l1 + excess)
         bound = max(bound, -conjugates(problem.loss, index, target, weight, dual, *move, factor))
     if not np.isfinite(objective + rounding):
         return Certificate(objective, np.inf, 0.0, 0.0)
@@ -196,6 +194,6 @@ def _rounding(problem, coef, objective, conjugate):
     """
     moments = problem.moments
     size = np.sqrt(moments.scatter / moments.mass + moments.mean**2)
-    reach = float(size @ np.abs(coef).sum(axis=1 if problem.is_sparse else 0))
+    reach = sum_reach(coef, size, not problem.is_sparse)
     n_terms = len(problem.index) + problem.n_features + 64
     return 2 * EPSILON * n_terms * (abs(objective) + abs(conjugate) + reach)

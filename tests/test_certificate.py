@@ -16,6 +16,7 @@ from test_properties import tables
 from sklearn_lossopt import LinearSVMClassifier, SoftmaxClassifier, losses
 from sklearn_lossopt.certificate import _balance_matrix, balance, certify
 from sklearn_lossopt.kernels.ascent import ascend, start_dual
+from sklearn_lossopt.kernels.vectors import padded_outputs
 from sklearn_lossopt.penalties import ElasticNet
 from sklearn_lossopt.problem import Problem, as_rows
 from sklearn_lossopt.solvers.dual import DualAscent
@@ -91,6 +92,15 @@ def test_certificate_is_the_naive_bound_of_a_feasible_point(
         assert found.gap >= primal - found.bound
 
 
+def step(number, scores, line, y, curvature):
+    """Set a line of dual variables to its best; gives the change of a. Padding is NaN: it must not matter."""
+    width = padded_outputs(line.size, line.dtype)
+    padded, change = np.full(width, np.nan, line.dtype), np.full(width, np.nan, line.dtype)
+    padded[: line.size] = scores
+    ascend(number, padded, line, y, curvature, change, np.full((2, width), np.nan, line.dtype))
+    return change[: line.size]
+
+
 @pytest.mark.parametrize("name", KERNEL_LOSSES)
 def test_row_step_maximizes_its_dual(name):
     """Against SciPy's constrained optimizer, from every start that earlier steps lead to."""
@@ -104,8 +114,7 @@ def test_row_step_maximizes_its_dual(name):
             for _ in range(3):
                 scores = 2 * rng.normal(size=n_outputs)
                 before = dual_vectors(number, line[None], np.array([y]))[0]
-                change, room = np.zeros(n_outputs), np.zeros(n_outputs)
-                ascend(number, scores.copy(), line, y, curvature, change, room)
+                change = step(number, scores, line, y, curvature)
                 after = dual_vectors(number, line[None], np.array([y]))[0]
                 assert after - before == pytest.approx(change, abs=1e-10)
 
@@ -148,11 +157,40 @@ def test_row_step_of_softmax_holds_in_extreme_cases():
                 start_dual(0, line, y)
                 for _ in range(20):
                     scores = (size * rng.normal(size=5)).astype(dtype)
-                    change, room = np.zeros(5, dtype), np.zeros(5, dtype)
-                    ascend(0, scores, line, y, dtype(curvature), change, room)
+                    change = step(0, scores, line, y, dtype(curvature))
                     assert np.isfinite(line).all()
                     assert np.isfinite(change).all()
                     assert np.exp(line.astype(float)).sum() == pytest.approx(1, abs=1e-5)
+
+
+@pytest.mark.parametrize("squared", [False, True])
+@pytest.mark.parametrize("n_outputs", [3, 20, 150])
+def test_row_step_of_weston_watkins_with_many_rivals(n_outputs, squared):
+    """Kinks far apart, where Newton's steps alone go to and fro for ever."""
+    rng = np.random.default_rng(0)
+    softness, cap = (0.5, np.inf) if squared else (0.0, 1.0)
+    for dtype in (np.float32, np.float64):
+        for _ in range(100):
+            y = rng.integers(n_outputs)
+            before = np.where(rng.random(n_outputs) < 0.1, rng.random(n_outputs), 0.0)
+            before[y] = 0
+            scores = rng.normal(size=n_outputs) * rng.choice([0.1, 1, 10])
+            curvature = rng.choice([0.01, 0.1, 1.0, 10.0])
+            line = before.astype(dtype)
+            step(3 + 8 * squared, scores, line, y, dtype(curvature))
+            violation = 1 + scores - scores[y]
+            violation[y] = -np.inf
+
+            def rivals(t, before=before, violation=violation, curvature=curvature):
+                u = (violation + curvature * (before - t)) / (curvature + softness)
+                return np.clip(u, 0, cap)
+
+            low, high = -before.sum(), rivals(0).sum()
+            for _ in range(100):
+                t = (low + high) / 2
+                low, high = (t, high) if rivals(t).sum() - before.sum() > t else (low, t)
+            accuracy = 1e-6 if dtype == np.float64 else 1e-4  # its search ends at 1e-6
+            assert line == pytest.approx(rivals(t), rel=accuracy, abs=accuracy * max(1, t))
 
 
 def test_balancing_a_flow():

@@ -18,14 +18,32 @@ import math
 import numpy as np
 
 from ._jit import helper
-from .exponential import exp_nonpositive, log_positive
+from .exponential import exp_nonpositive
 from .losses import CRAMMER_SINGER, HINGE, LOGISTIC, SOFTMAX, SQUARED, WESTON_WATKINS
+from .vectors import (
+    exp,
+    keep_first,
+    lanes_of,
+    largest,
+    load,
+    load_as,
+    load_first,
+    log,
+    smallest,
+    spread,
+    store,
+    store_first,
+    top,
+    total,
+    where_positive,
+)
 
 LEAST_LOG = -60.0  # of p: exp stays a normal number in float32
 # A curvature taken too large only shortens a step; below this, steps would lose their digits.
 LEAST_CURVATURE = 1e-3
 ENOUGH = 0.03  # change of softmax's p after which another Newton step would bring nothing: measured
 MOST_STEPS = 40  # of any root search; two or three are usual
+NEVER = -1e30  # a score that no rival has
 
 
 @helper
@@ -61,23 +79,30 @@ def read_dual(loss, line, target, keep, mixed, out):
     what that takes away goes to `mixed`, a point of the simplex.
     """
     n_outputs = line.size
+    lanes = lanes_of(out)
+    nothing = spread(0.0, out)
+    sums = nothing
     if loss == SOFTMAX:
-        total = 0.0
-        for k in range(n_outputs):
-            out[k] = exp_nonpositive(np.float64(line[k]))
-            total += out[k]
-        loose = 0.0
-        for k in range(n_outputs):
-            out[k] /= total
-            loose += (1 - keep[k]) * out[k]
-        rest = 0.0
-        for k in range(n_outputs):
-            p = keep[k] * out[k] + loose * mixed[k]
-            rest += p
-            out[k] = -p
-        out[target] += rest
+        for k in range(0, n_outputs, lanes):
+            p = exp(load_as(line, k, n_outputs - k, NEVER, out))
+            store_first(out, k, n_outputs - k, p)
+            sums = sums + p
+        inverse = 1 / total(sums)
+        loose = nothing
+        for k in range(0, n_outputs, lanes):
+            p = load_first(out, k, n_outputs - k, 0) * inverse
+            kept = load_first(keep, k, n_outputs - k, 0) * p
+            loose = loose + (p - kept)
+            store_first(out, k, n_outputs - k, kept)
+        taken = total(loose)
+        sums = nothing
+        for k in range(0, n_outputs, lanes):
+            p = load_first(out, k, n_outputs - k, 0) + load_first(mixed, k, n_outputs - k, 0) * taken
+            sums = sums + p
+            store_first(out, k, n_outputs - k, nothing - p)
+        out[target] += total(sums)
         return
-    if loss == LOGISTIC:
+    if loss == LOGISTIC or n_outputs == 1:
         u = keep[0] * np.float64(line[0])
         out[0] = u if target == 1 else -u
         return
@@ -85,57 +110,63 @@ def read_dual(loss, line, target, keep, mixed, out):
     factor = 1.0
     if loss == CRAMMER_SINGER:
         # Their sum may be above 1 by a rounding.
-        total = 0.0
-        for k in range(n_outputs):
-            total += np.float64(line[k])
-        factor = 1 / max(1.0, total)
-    total = 0.0
-    first = 1 if n_outputs == 1 else 0
-    for k in range(n_outputs):
-        u = keep[k] * np.float64(line[k]) * factor
-        total += u
-        out[k] = u if shape == HINGE and k + first == target else -u
-    if shape != HINGE:
-        out[target] = total
+        for k in range(0, n_outputs, lanes):
+            sums = sums + load_as(line, k, n_outputs - k, 0, out)
+        factor = 1 / max(1.0, total(sums))
+        sums = nothing
+    for k in range(0, n_outputs, lanes):
+        u = load_first(keep, k, n_outputs - k, 0) * load_as(line, k, n_outputs - k, 0, out) * factor
+        sums = sums + u
+        store_first(out, k, n_outputs - k, nothing - u)
+    out[target] = -out[target] if shape == HINGE else total(sums)
 
 
 @helper
 def conjugate(loss, a, target):
     """The conjugate loss*(-a) of a dual vector in its domain, float64."""
     n_outputs = a.size
-    value = 0.0
-    if loss == SOFTMAX:
-        own = 1 - a[target]
-        a[target] = -own
-        for k in range(n_outputs):
-            value -= a[k] * log_positive(max(-a[k], 0.0))
-        a[target] = 1 - own
-        return value
     if loss == LOGISTIC:
         u = abs(a[0])
+        value = 0.0
         if u > 0:
             value += u * math.log(u)
         if u < 1:
             value += (1 - u) * math.log1p(-u)
         return value
+    lanes = lanes_of(a)
+    sums = spread(0.0, a)
+    squares = spread(0.0, a)
+    if loss == SOFTMAX:
+        own = a[target]
+        a[target] = own - 1
+        for k in range(0, n_outputs, lanes):
+            p = largest(0.0, 0.0 - load_first(a, k, n_outputs - k, 0))
+            sums = sums + p * log(p)
+        a[target] = own
+        return total(sums)
+    for k in range(0, n_outputs, lanes):
+        here = load_first(a, k, n_outputs - k, 0)
+        sums = sums + largest(here, 0.0 - here)
+        squares = squares + here * here
     shape = loss - SQUARED if loss >= SQUARED else loss
-    total = 0.0
-    square = 0.0
-    for k in range(n_outputs):
-        total += abs(a[k])
-        square += a[k] * a[k]
+    size = total(sums)
+    square = total(squares)
     if shape != HINGE:
         # the rivals' alone: the target's entry is their sum
-        total /= 2
-        square -= total * total
+        size /= 2
+        square -= size * size
     if loss < SQUARED:
-        return -total
-    return (total * total if shape == CRAMMER_SINGER else square) / 4 - total
+        return -size
+    return (size * size if shape == CRAMMER_SINGER else square) / 4 - size
 
 
 @helper
 def ascend(loss, scores, line, target, curvature, change, room):
-    """Set a row's dual variables to their best; `change` becomes that of a. `scores` are used up."""
+    """Set a row's dual variables to their best; `change` becomes that of a. `scores` are used up.
+
+    `scores` and `change`, and the two lines of `room`, are padded to whole vectors (`padded_outputs`);
+    what is in the padding does not matter.
+    """
     curvature = max(curvature, scores.dtype.type(LEAST_CURVATURE))
     if loss == SOFTMAX:
         _ascend_softmax(scores, line, curvature, change, room)
@@ -153,7 +184,7 @@ def ascend(loss, scores, line, target, curvature, change, room):
 
 
 @helper
-def _ascend_softmax(scores, line, curvature, change, p):
+def _ascend_softmax(scores, line, curvature, change, room):
     """Maximize ``sum_k p_k (s_k - log p_k) - curvature/2 |p - p0|^2`` over the simplex.
 
     At the maximum ``l + curvature * exp(l) = z - nu`` for l = log p and z = s + curvature * p0, with nu such
@@ -161,41 +192,53 @@ def _ascend_softmax(scores, line, curvature, change, p):
     """
     number = scores.dtype.type
     one = number(1)
+    zero = number(0)
     n_outputs = line.size
-    for k in range(n_outputs):
-        q = exp_nonpositive(line[k])
-        p[k] = q
-        change[k] = q
-        scores[k] += curvature * q
+    lanes = lanes_of(scores)
+    p, logs = room[0], room[1]
+    for k in range(0, n_outputs, lanes):
+        log_p = load_first(line, k, n_outputs - k, number(LEAST_LOG))
+        q = keep_first(exp(log_p), n_outputs - k)
+        store(logs, k, log_p)
+        store(p, k, q)
+        store(change, k, q)
+        store(scores, k, load_first(scores, k, n_outputs - k, number(NEVER)) + q * curvature)
     for _ in range(MOST_STEPS):
-        total = number(0)
-        pull = number(0)
-        mass = number(0)
-        for k in range(n_outputs):
-            share = p[k] / (one + curvature * p[k])
-            total += p[k]
-            mass += share
-            pull += share * (scores[k] - line[k] - curvature * p[k])
-        nu = (pull - (one - total)) / mass
-        moved = number(0)
-        for k in range(n_outputs):
-            step = (scores[k] - line[k] - curvature * p[k] - nu) / (one + curvature * p[k])
-            log = min(max(line[k] + step, number(LEAST_LOG)), number(0))
-            line[k] = log
-            q = exp_nonpositive(log)
-            # a sum, not a maximum: LLVM vectorizes that without assuming away NaN
-            moved += (q - p[k]) * (q - p[k])
-            p[k] = q
-        if moved < number(ENOUGH * ENOUGH):
+        mass = spread(zero, scores)
+        pull = spread(zero, scores)
+        sums = spread(zero, scores)
+        for k in range(0, n_outputs, lanes):
+            q = load(p, k)
+            curved = q * curvature
+            share = q / (curved + one)
+            sums = sums + q
+            mass = mass + share
+            pull = pull + share * (load(scores, k) - load(logs, k) - curved)
+        nu = (total(pull) - (one - total(sums))) / total(mass)
+        moved = spread(zero, scores)
+        for k in range(0, n_outputs, lanes):
+            q = load(p, k)
+            log_p = load(logs, k)
+            curved = q * curvature
+            log_p = log_p + (load(scores, k) - log_p - curved - nu) / (curved + one)
+            log_p = smallest(largest(log_p, number(LEAST_LOG)), zero)
+            store(logs, k, log_p)
+            new = keep_first(exp(log_p), n_outputs - k)
+            store(p, k, new)
+            step = new - q
+            moved = moved + step * step
+        if total(moved) < number(ENOUGH * ENOUGH):
             break
-    total = number(0)
-    for k in range(n_outputs):
-        total += p[k]
-    inverse = one / total
-    log_total = number(math.log(total))
-    for k in range(n_outputs):
-        line[k] = min(max(line[k] - log_total, number(LEAST_LOG)), number(0))
-        change[k] -= p[k] * inverse
+    sums = spread(zero, scores)
+    for k in range(0, n_outputs, lanes):
+        sums = sums + load(p, k)
+    mass_of_p = total(sums)
+    inverse = one / mass_of_p
+    log_total = number(math.log(mass_of_p))
+    for k in range(0, n_outputs, lanes):
+        log_p = smallest(largest(load(logs, k) - log_total, number(LEAST_LOG)), zero)
+        store_first(line, k, n_outputs - k, log_p)
+        store(change, k, load(change, k) - load(p, k) * inverse)
 
 
 @helper
@@ -242,17 +285,29 @@ def _ascend_hinge(squared, scores, line, target, curvature, change):
     """A clipped step for each output."""
     number = scores.dtype.type
     one = number(1)
-    first = 1 if line.size == 1 else 0
-    softness = number(0.5) if squared else number(0)
+    zero = number(0)
+    softness = number(0.5) if squared else zero
     cap = number(1e30) if squared else one
     inverse = one / (curvature + softness)
-    for k in range(line.size):
-        sign = one if k + first == target else -one
-        u = line[k]
-        new = u + (one - sign * scores[k] - softness * u) * inverse
-        new = min(max(new, number(0)), cap)
-        line[k] = new
-        change[k] = sign * (new - u)
+    n_outputs = line.size
+    if n_outputs == 1:
+        sign = one if target == 1 else -one
+        u = line[0]
+        line[0] = min(max(u + (one - sign * scores[0] - softness * u) * inverse, zero), cap)
+        change[0] = sign * (line[0] - u)
+        return
+    # All as rivals at first, then the target.
+    u = line[target]
+    own = min(max(u + (one - scores[target] - softness * u) * inverse, zero), cap)
+    lanes = lanes_of(scores)
+    for k in range(0, n_outputs, lanes):
+        before = load_first(line, k, n_outputs - k, zero)
+        violation = load(scores, k) + one
+        new = smallest(largest(before + (violation - before * softness) * inverse, zero), cap)
+        store_first(line, k, n_outputs - k, new)
+        store(change, k, before - new)
+    line[target] = own
+    change[target] = own - u
 
 
 @helper
@@ -264,6 +319,7 @@ def _ascend_weston_watkins(squared, scores, line, target, curvature, change):
     """
     number = scores.dtype.type
     n_outputs = line.size
+    lanes = lanes_of(scores)
     one = number(1)
     zero = number(0)
     softness = number(0.5) if squared else zero
@@ -271,46 +327,49 @@ def _ascend_weston_watkins(squared, scores, line, target, curvature, change):
     inverse = one / (curvature + softness)
     ratio = curvature * inverse
     base = one - scores[target]
-    before = zero
-    high = zero
-    for k in range(n_outputs):
-        z = (scores[k] + base + curvature * line[k]) * inverse
-        scores[k] = z
-        before += line[k]
-    scores[target] = number(-1e30)
-    for k in range(n_outputs):
-        high += min(max(scores[k], zero), cap)
+    scores[target] = number(NEVER)
+    sums = spread(zero, scores)
+    most = spread(zero, scores)
+    for k in range(0, n_outputs, lanes):
+        u = load_first(line, k, n_outputs - k, zero)
+        z = (load_first(scores, k, n_outputs - k, number(NEVER)) + base + u * curvature) * inverse
+        store(scores, k, z)
+        sums = sums + u
+        most = most + smallest(largest(z, zero), cap)
+    before = total(sums)
     low = -before
-    high = max(high - before, zero)
+    high = max(total(most) - before, zero)
     t = zero
-    for _ in range(MOST_STEPS):
-        total = zero
-        free = zero
+    for n_steps in range(MOST_STEPS):
         offset = ratio * t
-        for k in range(n_outputs):
-            u = scores[k] - offset
-            total += min(max(u, zero), cap)
-            free += ratio if u > zero and u < cap else zero
-        residual = total - before - t
+        sums = spread(zero, scores)
+        free = spread(zero, scores)
+        for k in range(0, n_outputs, lanes):
+            u = load(scores, k) - offset
+            sums = sums + smallest(largest(u, zero), cap)
+            free = free + where_positive(u, where_positive(spread(cap, scores) - u, spread(ratio, scores)))
+        residual = total(sums) - before - t
         if residual > 0:
             low = t
         else:
             high = t
-        step = residual / (one + free)
-        new = t + step
-        if not (new >= low and new <= high):
-            new = (low + high) / 2
-        t = new
+        step = residual / (one + total(free))
         if abs(step) <= number(1e-6) * (one + before):
+            t += step
             break
+        # Between kinks that lie far apart Newton's steps may go to and fro: then the bracket is halved.
+        new = t + step
+        is_inside = new > low and new < high
+        t = new if is_inside and n_steps % 4 != 3 else (low + high) / 2
     offset = ratio * t
-    moved = zero
-    for k in range(n_outputs):
-        u = min(max(scores[k] - offset, zero), cap)
-        change[k] = line[k] - u
-        moved += u - line[k]
-        line[k] = u
-    change[target] = moved
+    moved = spread(zero, scores)
+    for k in range(0, n_outputs, lanes):
+        u = load_first(line, k, n_outputs - k, zero)
+        new = smallest(largest(load(scores, k) - offset, zero), cap)
+        store_first(line, k, n_outputs - k, new)
+        store(change, k, u - new)
+        moved = moved + (new - u)
+    change[target] = total(moved)
 
 
 @helper
@@ -322,46 +381,54 @@ def _ascend_crammer_singer(squared, scores, line, target, curvature, change):
     """
     number = scores.dtype.type
     n_outputs = line.size
+    lanes = lanes_of(scores)
     one = number(1)
     zero = number(0)
     inverse = one / curvature
     slope = 2 * curvature / (2 * curvature + one) if squared else one
     base = one - scores[target]
-    before = zero
-    for k in range(n_outputs):
-        before += line[k]
-        scores[k] = line[k] + (scores[k] + base) * inverse
-    scores[target] = number(-1e30)
-    c = _threshold(scores, slope * before, slope)
+    scores[target] = number(NEVER)
+    sums = spread(zero, scores)
+    for k in range(0, n_outputs, lanes):
+        u = load_first(line, k, n_outputs - k, zero)
+        sums = sums + u
+        rival = load_first(scores, k, n_outputs - k, number(NEVER))
+        store(scores, k, u + (rival + base) * inverse)
+    before = total(sums)
+    c = _threshold(scores, n_outputs, slope * before, slope)
     if not squared and c + before > one:
-        c = _threshold(scores, one, zero)
-    moved = zero
-    for k in range(n_outputs):
-        u = max(scores[k] - c, zero)
-        change[k] = line[k] - u
-        moved += u - line[k]
-        line[k] = u
-    change[target] = moved
+        c = _threshold(scores, n_outputs, one, zero)
+    moved = spread(zero, scores)
+    for k in range(0, n_outputs, lanes):
+        u = load_first(line, k, n_outputs - k, zero)
+        new = largest(load(scores, k) - c, zero)
+        store_first(line, k, n_outputs - k, new)
+        store(change, k, u - new)
+        moved = moved + (new - u)
+    change[target] = total(moved)
 
 
 @helper
-def _threshold(z, level, slope):
-    """The c where ``sum max(0, z - c) = level + slope * c``; one entry of z counts as minus infinity."""
+def _threshold(z, n_outputs, level, slope):
+    """The c where ``sum max(0, z - c) = level + slope * c``; some entries of z count as minus infinity."""
     number = z.dtype.type
     zero = number(0)
-    top = number(-1e30)
-    for k in range(z.size):
-        top = max(top, z[k])
+    one = number(1)
+    lanes = lanes_of(z)
+    highest = load(z, 0)
+    for k in range(lanes, n_outputs, lanes):
+        highest = largest(highest, load(z, k))
     # To the left of the root: even the largest entry alone exceeds the line there.
-    c = (top - level) / (number(1) + slope)
+    c = (top(highest) - level) / (one + slope)
     for _ in range(MOST_STEPS):
-        total = zero
-        count = zero
-        for k in range(z.size):
-            total += max(z[k] - c, zero)
-            count += number(1) if z[k] > c else zero
-        step = (total - level - slope * c) / (count + slope)
+        sums = spread(zero, z)
+        counts = spread(zero, z)
+        for k in range(0, n_outputs, lanes):
+            above = load(z, k) - c
+            sums = sums + largest(above, zero)
+            counts = counts + where_positive(above, spread(one, z))
+        step = (total(sums) - level - slope * c) / (total(counts) + slope)
         c += step
-        if step <= number(1e-6) * (number(1) + abs(c)):
+        if step <= number(1e-6) * (one + abs(c)):
             break
     return c

@@ -26,17 +26,16 @@ def flows(loss, index, target, weight, dual, n_classes):
 
 @kernel
 def bound_terms(rows, index, target, weight, loss, coef, intercept, dual, keep, mixed, gradient, slot):
-    """Weighted sums of losses at a model and of conjugates at a dual point; `gradient` becomes X^T diag(w) a.
+    """Weighted sums of losses at a model and of conjugates at a dual point; `gradient` gains X^T diag(w) a.
 
-    The dual point is the stored one, moved as `read_dual` says. `coef`, `intercept` and `gradient`, in
-    the layout of coefficients, are float64; `slot` is 0, 1, ... for CSR.
+    The dual point is the stored one, moved as `read_dual` says. All sums are float64, also those of scores
+    where `coef` and `intercept` are not; `slot` is 0, 1, ... for CSR.
     """
     n_outputs = intercept.size
     block = np.empty((ROWS_PER_BLOCK, n_outputs))
     slopes = np.empty((ROWS_PER_BLOCK, n_outputs))
     losses = 0.0
     conjugates = 0.0
-    gradient[:] = 0
     touched = slot, slot
     for start in range(0, index.size, ROWS_PER_BLOCK):
         part = index[start : start + ROWS_PER_BLOCK]
@@ -84,3 +83,26 @@ def conjugates(loss, index, target, weight, dual, keep, mixed, factor):
             a[k] *= factor  # towards 0, which is in every domain
         total += weight[i] * conjugate(loss, a, y)
     return total
+
+
+@kernel
+def sum_excess(gradient, l1):
+    """Sum of squares of what |gradient| exceeds l1 by, and the largest of it."""
+    square = 0.0
+    largest = 0.0
+    for line in gradient:
+        for v in line:
+            excess = max(abs(v) - l1, 0.0)
+            square += excess * excess
+            largest = max(largest, excess)
+    return square, largest
+
+
+@kernel
+def sum_reach(coef, size, by_column):
+    """Sum of |coef| times the size of its feature."""
+    reach = 0.0
+    for i in range(coef.shape[0]):
+        for j in range(coef.shape[1]):
+            reach += abs(np.float64(coef[i, j])) * (size[j] if by_column else size[i])
+    return reach

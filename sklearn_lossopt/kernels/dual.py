@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ._jit import kernel
+from ._jit import helper, kernel
 from .ascent import ascend, dual_of_slopes, start_dual
 from .losses import differentiate
 from .one_row import (
@@ -23,6 +23,7 @@ from .one_row import (
 )
 from .prefetch import prefetch
 from .rows import ROWS_PER_BLOCK, prefetch_coef, scores
+from .vectors import lanes_of, load_first, spread, store, store_first, total
 
 AHEAD = 3  # rows from the one visited to the one that memory is asked for
 
@@ -45,7 +46,7 @@ class DualState(NamedTuple):
     intercept: np.ndarray
     moved: np.ndarray  # by row of X, the size of its dual variables' change in its last visit
     loaded: np.ndarray  # (2, longest row): the row visited and the next
-    room: np.ndarray  # (3, n_outputs)
+    room: np.ndarray  # (4, `padded_outputs`)
 
 
 @kernel
@@ -68,18 +69,34 @@ def duals_of_model(rows, index, target, loss, coef, intercept, dual):
             dual_of_slopes(loss, block[i], dual[row], target[row])
 
 
+@helper
+def _scale_change(change, factor, intercept, intercept_scale):
+    """Multiply a change of dual variables, move the intercept by it; gives what its square was."""
+    n_outputs = intercept.size
+    lanes = lanes_of(change)
+    square = spread(change.dtype.type(0), change)
+    for k in range(0, n_outputs, lanes):
+        a = load_first(change, k, n_outputs - k, 0)
+        square = square + a * a
+        a = a * factor
+        store(change, k, a)
+        moved = load_first(intercept, k, n_outputs - k, 0) + a * intercept_scale
+        store_first(intercept, k, n_outputs - k, moved)
+    return total(square)
+
+
 @kernel
-def dual_pass(rows, order, target, weight, loss, coordinates, state, spread):
+def dual_pass(rows, order, target, weight, loss, coordinates, state, times):
     """Visit the rows in order; `weight` sums to 1 over all rows in use.
 
-    `spread` is above 1 where other threads visit other rows at the same time: this one then counts its
+    `times` is above 1 where other threads visit other rows at the same time: this one then counts its
     own changes so many times, for theirs (CoCoA+: Ma et al. 2015).
     """
     shift, scale, threshold, intercept_scale = coordinates
     dual, primal, accumulated, intercept, moved, loaded, room = state
     row_scores = room[0]
     change = room[1]
-    n_outputs = change.size
+    n_outputs = intercept.size
     n_rows = order.size
     x = loaded[0]
     y = loaded[1]
@@ -95,14 +112,9 @@ def dual_pass(rows, order, target, weight, loss, coordinates, state, spread):
             prefetch(target, later)
             prefetch(weight, later)
         w = weight[i]
-        curvature = spread * w * (norm + intercept_scale)
-        ascend(loss, row_scores, dual[i], target[i], curvature, change, room[2])
-        square = change.dtype.type(0)
-        for k in range(n_outputs):
-            square += change[k] * change[k]
-            change[k] *= spread * w
-            intercept[k] += intercept_scale * change[k]
-        moved[i] = math.sqrt(square)
+        curvature = times * w * (norm + intercept_scale)
+        ascend(loss, row_scores, dual[i], target[i], curvature, change, room[2:])
+        moved[i] = math.sqrt(_scale_change(change, times * w, intercept, intercept_scale))
         following = order[t + 1] if t + 1 < n_rows else i
         prefetch_coef(rows, following, primal)
         norm = load_row(rows, following, shift, scale, y)

@@ -18,6 +18,16 @@ LOG2_E = 1.4426950408889634
 LOG_2 = 0.6931471805599453
 
 
+def _series(degree):
+    """Coefficients of exp's Taylor polynomial, the highest first."""
+    return tuple(1 / math.factorial(k) for k in range(degree, -1, -1))
+
+
+SERIES = {32: _series(7), 64: _series(13)}  # by the bits of a number
+LOG_SERIES = tuple(1 / k for k in range(21, 0, -2))  # of artanh(s) / s, in s^2
+ROOT_2 = math.sqrt(2)
+
+
 def _exp_32(x):
     number = np.float32
     x = max(x, number(-87.0))

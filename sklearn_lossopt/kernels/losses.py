@@ -4,6 +4,18 @@ import math
 
 from ._jit import helper
 from .exponential import exp_nonpositive
+from .vectors import (
+    exp,
+    keep_first,
+    lanes_of,
+    largest,
+    load_first,
+    spread,
+    store_first,
+    top,
+    total,
+    where_positive,
+)
 
 SOFTMAX, LOGISTIC, HINGE, WESTON_WATKINS, CRAMMER_SINGER = range(5)
 SQUARED = 8  # added to the number of a hinge loss
@@ -24,21 +36,24 @@ def differentiate(loss, scores, target):
     """Loss of one row; its gradient replaces the scores."""
     n_outputs = scores.size
     number = scores.dtype.type
+    lanes = lanes_of(scores)
     if loss == SOFTMAX:
-        top = scores[0]
-        for k in range(1, n_outputs):
-            if scores[k] > top:
-                top = scores[k]
-        margin = float(top) - float(scores[target])
-        total = number(0)
-        for k in range(n_outputs):
-            scores[k] = exp_nonpositive(scores[k] - top)
-            total += scores[k]
-        inverse = number(1) / total
-        for k in range(n_outputs):
-            scores[k] *= inverse
+        highest = load_first(scores, 0, n_outputs, scores[0])
+        for k in range(lanes, n_outputs, lanes):
+            highest = largest(highest, load_first(scores, k, n_outputs - k, scores[0]))
+        most = top(highest)
+        margin = float(most) - float(scores[target])
+        sums = spread(number(0), scores)
+        for k in range(0, n_outputs, lanes):
+            p = keep_first(exp(load_first(scores, k, n_outputs - k, most) - most), n_outputs - k)
+            store_first(scores, k, n_outputs - k, p)
+            sums = sums + p
+        mass = total(sums)
+        inverse = number(1) / mass
+        for k in range(0, n_outputs, lanes):
+            store_first(scores, k, n_outputs - k, load_first(scores, k, n_outputs - k, 0) * inverse)
         scores[target] -= number(1)
-        return margin + math.log(float(total))
+        return margin + math.log(float(mass))
     if loss == LOGISTIC:
         sign = number(1) if target == 1 else number(-1)
         margin = sign * scores[0]
@@ -53,35 +68,30 @@ def differentiate(loss, scores, target):
     squared = loss >= SQUARED
     shape = loss - SQUARED if squared else loss
     value = 0.0
-    if shape == HINGE:
-        first = 1 if n_outputs == 1 else 0
-        for k in range(n_outputs):
-            sign = number(1) if k + first == target else number(-1)
-            violation = number(1) - sign * scores[k]
-            if violation > 0:
-                if squared:
-                    value += float(violation) * float(violation)
-                    scores[k] = number(-2) * sign * violation
-                else:
-                    value += float(violation)
-                    scores[k] = -sign
-            else:
-                scores[k] = number(0)
-    elif shape == WESTON_WATKINS:
-        base = scores[target] - number(1)
-        own = number(0)
-        for k in range(n_outputs):
-            violation = scores[k] - base
-            if k != target and violation > 0:
-                if squared:
-                    value += float(violation) * float(violation)
-                    scores[k] = number(2) * violation
-                else:
-                    value += float(violation)
-                    scores[k] = number(1)
-                own += scores[k]
-            else:
-                scores[k] = number(0)
+    if shape == HINGE and n_outputs == 1:
+        sign = number(1) if target == 1 else number(-1)
+        violation = max(number(1) - sign * scores[0], number(0))
+        own = number(2) * violation if squared else number(1 if violation > 0 else 0)
+        scores[0] = -sign * own
+        value = float(violation) * float(violation) if squared else float(violation)
+    elif shape in (HINGE, WESTON_WATKINS):
+        # One against the rest the target has a hinge of its own; else the rivals are measured from it.
+        base = number(1) if shape == HINGE else number(1) - scores[target]
+        violation = max(number(1) - scores[target], number(0))
+        scores[target] = -base  # a hinge of 0, as in the lanes without an output
+        values = spread(number(0), scores)
+        slopes = spread(number(0), scores)
+        for k in range(0, n_outputs, lanes):
+            excess = largest(load_first(scores, k, n_outputs - k, -base) + base, number(0))
+            slope = excess * 2 if squared else where_positive(excess, spread(number(1), scores))
+            values = values + (excess * excess if squared else excess)
+            slopes = slopes + slope
+            store_first(scores, k, n_outputs - k, slope)
+        value = float(total(values))
+        own = total(slopes)
+        if shape == HINGE:
+            value += float(violation) * float(violation) if squared else float(violation)
+            own = number(2) * violation if squared else number(1 if violation > 0 else 0)
         scores[target] = -own
     else:
         rival = 1 if target == 0 else 0

@@ -1,7 +1,8 @@
 """A row at a time, for dual coordinate ascent: loaded into memory of its own, scored, added on."""
 
 from .prefetch import prefetch
-from .rows import LINE, by_storage
+from .rows import LINE, by_storage, dot_entries
+from .vectors import lanes_of, load, load_first, spread, store, store_first, total
 
 
 def _prefetch_row_dense(rows, i):
@@ -49,85 +50,45 @@ def _load_row_csr(rows, i, shift, scale, out):
 def _dot_row_dense(rows, i, x, coef, intercept, out):
     """Put coef @ x + intercept into `out`, for the loaded row x, four outputs at a time."""
     n_outputs, n_features = coef.shape
-    zero = x.dtype.type(0)
+    lanes = lanes_of(coef)
+    nothing = spread(coef.dtype.type(0), coef)
     k = 0
     while k + 4 <= n_outputs:
-        w0 = coef[k]
-        w1 = coef[k + 1]
-        w2 = coef[k + 2]
-        w3 = coef[k + 3]
-        a0 = a1 = a2 = a3 = zero
-        for j in range(n_features):
-            a0 += x[j] * w0[j]
-            a1 += x[j] * w1[j]
-            a2 += x[j] * w2[j]
-            a3 += x[j] * w3[j]
-        out[k] = a0 + intercept[k]
-        out[k + 1] = a1 + intercept[k + 1]
-        out[k + 2] = a2 + intercept[k + 2]
-        out[k + 3] = a3 + intercept[k + 3]
+        a0 = a1 = a2 = a3 = nothing
+        first = k * n_features
+        for j in range(0, n_features, lanes):
+            here = load(x, j)
+            a0 = a0 + here * load(coef, first + j)
+            a1 = a1 + here * load(coef, first + n_features + j)
+            a2 = a2 + here * load(coef, first + 2 * n_features + j)
+            a3 = a3 + here * load(coef, first + 3 * n_features + j)
+        out[k] = total(a0) + intercept[k]
+        out[k + 1] = total(a1) + intercept[k + 1]
+        out[k + 2] = total(a2) + intercept[k + 2]
+        out[k + 3] = total(a3) + intercept[k + 3]
         k += 4
-    if k + 2 <= n_outputs:
-        w0 = coef[k]
-        w1 = coef[k + 1]
-        a0 = a1 = zero
-        for j in range(n_features):
-            a0 += x[j] * w0[j]
-            a1 += x[j] * w1[j]
-        out[k] = a0 + intercept[k]
-        out[k + 1] = a1 + intercept[k + 1]
-        k += 2
-    if k < n_outputs:
-        w0 = coef[k]
-        a0 = zero
-        for j in range(n_features):
-            a0 += x[j] * w0[j]
-        out[k] = a0 + intercept[k]
+    while k < n_outputs:
+        a0 = nothing
+        for j in range(0, n_features, lanes):
+            a0 = a0 + load(x, j) * load(coef, k * n_features + j)
+        out[k] = total(a0) + intercept[k]
+        k += 1
 
 
 def _dot_row_csr(rows, i, x, coef, intercept, out):
     indices = rows.indices
-    n_outputs = coef.shape[1]
     start = rows.indptr[i]
-    n_stored = rows.indptr[i + 1] - start
-    if n_outputs == 1:
-        # A loop over one output costs more than its work.
-        total = intercept[0]
-        for p in range(n_stored):
-            total += x[p] * coef[indices[start + p], 0]
-        out[0] = total
-        return
-    for k in range(n_outputs):
-        out[k] = intercept[k]
-    p = 0
-    while p + 4 <= n_stored:
-        x0 = x[p]
-        x1 = x[p + 1]
-        x2 = x[p + 2]
-        x3 = x[p + 3]
-        j0 = indices[start + p]
-        j1 = indices[start + p + 1]
-        j2 = indices[start + p + 2]
-        j3 = indices[start + p + 3]
-        for k in range(n_outputs):
-            out[k] += x0 * coef[j0, k] + x1 * coef[j1, k] + x2 * coef[j2, k] + x3 * coef[j3, k]
-        p += 4
-    while p < n_stored:
-        x0 = x[p]
-        j0 = indices[start + p]
-        for k in range(n_outputs):
-            out[k] += x0 * coef[j0, k]
-        p += 1
+    dot_entries(x, 0, indices, start, rows.indptr[i + 1] - start, coef, intercept, out, 0)
 
 
 def _add_row_dense(rows, i, x, step, coef):
     """Add step (outer) x for the loaded row x."""
     n_outputs, n_features = coef.shape
+    lanes = lanes_of(coef)
     for k in range(n_outputs):
-        w0 = coef[k]
         s0 = step[k]
-        for j in range(n_features):
-            w0[j] += s0 * x[j]
+        for j in range(k * n_features, (k + 1) * n_features, lanes):
+            store(coef, j, load(coef, j) + load(x, j - k * n_features) * s0)
 
 
 def _add_row_csr(rows, i, x, step, coef):
@@ -139,43 +100,72 @@ def _add_row_csr(rows, i, x, step, coef):
         for p in range(n_stored):
             coef[indices[start + p], 0] += x[p] * step[0]
         return
-    for p in range(n_stored):
-        x0 = x[p]
-        j = indices[start + p]
-        for k in range(n_outputs):
-            coef[j, k] += x0 * step[k]
+    lanes = lanes_of(coef)
+    for k in range(0, n_outputs, 2 * lanes):
+        n0 = n_outputs - k
+        n1 = n0 - lanes
+        s0 = load_first(step, k, n0, 0)
+        if n1 > 0:
+            s1 = load_first(step, k + lanes, n1, 0)
+            for p in range(n_stored):
+                here = x[p]
+                place = indices[start + p] * n_outputs + k
+                w0 = load(coef, place) + s0 * here
+                w1 = load_first(coef, place + lanes, n1, 0) + s1 * here
+                store(coef, place, w0)
+                store_first(coef, place + lanes, n1, w1)
+        else:
+            for p in range(n_stored):
+                place = indices[start + p] * n_outputs + k
+                store_first(coef, place, n0, load_first(coef, place, n0, 0) + s0 * x[p])
 
 
 def _add_then_dot_dense(rows, i, x, step, following, y, coef, intercept, out):
     """`add_row` of x, then `dot_row` of y, the next: one trip through coef instead of two."""
     n_outputs, n_features = coef.shape
-    zero = x.dtype.type(0)
+    lanes = lanes_of(coef)
+    nothing = spread(coef.dtype.type(0), coef)
     k = 0
-    while k + 2 <= n_outputs:
-        w0 = coef[k]
-        w1 = coef[k + 1]
+    while k + 4 <= n_outputs:
+        first = k * n_features
+        second = first + n_features
+        third = second + n_features
+        fourth = third + n_features
         s0 = step[k]
         s1 = step[k + 1]
-        a0 = a1 = zero
-        for j in range(n_features):
-            new0 = w0[j] + s0 * x[j]
-            new1 = w1[j] + s1 * x[j]
-            w0[j] = new0
-            w1[j] = new1
-            a0 += new0 * y[j]
-            a1 += new1 * y[j]
-        out[k] = a0 + intercept[k]
-        out[k + 1] = a1 + intercept[k + 1]
-        k += 2
-    if k < n_outputs:
-        w0 = coef[k]
+        s2 = step[k + 2]
+        s3 = step[k + 3]
+        a0 = a1 = a2 = a3 = nothing
+        for j in range(0, n_features, lanes):
+            here = load(x, j)
+            coming = load(y, j)
+            w0 = load(coef, first + j) + here * s0
+            w1 = load(coef, second + j) + here * s1
+            w2 = load(coef, third + j) + here * s2
+            w3 = load(coef, fourth + j) + here * s3
+            store(coef, first + j, w0)
+            store(coef, second + j, w1)
+            store(coef, third + j, w2)
+            store(coef, fourth + j, w3)
+            a0 = a0 + w0 * coming
+            a1 = a1 + w1 * coming
+            a2 = a2 + w2 * coming
+            a3 = a3 + w3 * coming
+        out[k] = total(a0) + intercept[k]
+        out[k + 1] = total(a1) + intercept[k + 1]
+        out[k + 2] = total(a2) + intercept[k + 2]
+        out[k + 3] = total(a3) + intercept[k + 3]
+        k += 4
+    while k < n_outputs:
+        first = k * n_features
         s0 = step[k]
-        a0 = zero
-        for j in range(n_features):
-            new0 = w0[j] + s0 * x[j]
-            w0[j] = new0
-            a0 += new0 * y[j]
-        out[k] = a0 + intercept[k]
+        a0 = nothing
+        for j in range(0, n_features, lanes):
+            w0 = load(coef, first + j) + load(x, j) * s0
+            store(coef, first + j, w0)
+            a0 = a0 + w0 * load(y, j)
+        out[k] = total(a0) + intercept[k]
+        k += 1
 
 
 def _add_then_dot_csr(rows, i, x, step, following, y, coef, intercept, out):

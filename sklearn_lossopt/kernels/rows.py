@@ -9,9 +9,10 @@ from typing import NamedTuple
 import numpy as np
 from numba.extending import overload
 
-from ._jit import OPTIONS, kernel
+from ._jit import OPTIONS, helper, kernel
 from .prefetch import prefetch
 from .tiles import TILE_OUTPUTS, TILE_ROWS, add_dots, add_outer_products
+from .vectors import lanes_of, load, load_as, load_first, spread, store, store_first
 
 ROWS_PER_BLOCK = 32  # rows gathered, scored and differentiated while they are in the cache
 
@@ -138,43 +139,51 @@ def _scores_dense(rows, index, coef, intercept, out):
             k += 1
 
 
-def _scores_csr(rows, index, coef, intercept, out):
-    """out[i] = x_index[i] @ coef + intercept, four stored entries at a time."""
-    data, indices, indptr = rows.data, rows.indices, rows.indptr
+@helper
+def dot_entries(values, first, indices, start, n_stored, coef, intercept, out, place):
+    """Put a sparse row's scores at a place of `out`: two vectors of outputs at a time stay in registers.
+
+    Its entries are ``values[first : first + n_stored]``, their features `indices` from `start` on.
+    """
     n_outputs = coef.shape[1]
+    if n_outputs == 1:
+        # A loop over one output costs more than its work.
+        sum_of_one = out.dtype.type(intercept[0])
+        for p in range(n_stored):
+            sum_of_one += out.dtype.type(values[first + p]) * coef[indices[start + p], 0]
+        store_first(out, place, 1, spread(sum_of_one, out))
+        return
+    lanes = lanes_of(out)
+    for k in range(0, n_outputs, 2 * lanes):
+        n0 = n_outputs - k
+        n1 = n0 - lanes
+        a0 = load_as(intercept, k, n0, 0, out)
+        if n1 > 0:
+            a1 = load_as(intercept, k + lanes, n1, 0, out)
+            for p in range(n_stored):
+                here = values[first + p]
+                line = indices[start + p] * n_outputs + k
+                a0 = a0 + load_as(coef, line, lanes, 0, out) * here
+                a1 = a1 + load_as(coef, line + lanes, n1, 0, out) * here
+            store_first(out, place + k, lanes, a0)
+            store_first(out, place + k + lanes, n1, a1)
+        else:
+            for p in range(n_stored):
+                line = indices[start + p] * n_outputs + k
+                a0 = a0 + load_as(coef, line, n0, 0, out) * values[first + p]
+            store_first(out, place + k, n0, a0)
+
+
+def _scores_csr(rows, index, coef, intercept, out):
+    """out[i] = x_index[i] @ coef + intercept."""
+    data, indices, indptr = rows.data, rows.indices, rows.indptr
     is_far = coef.size * coef.itemsize > NEAR
     for i in range(index.size):
         if is_far and i + 1 < index.size:
             prefetch_coef(rows, index[i + 1], coef)
-        if n_outputs == 1:
-            # A loop over one output costs more than its work.
-            total = intercept[0]
-            for p in range(indptr[index[i]], indptr[index[i] + 1]):
-                total += data[p] * coef[indices[p], 0]
-            out[i, 0] = total
-            continue
-        for k in range(n_outputs):
-            out[i, k] = intercept[k]
-        p = indptr[index[i]]
-        stop = indptr[index[i] + 1]
-        while p + 4 <= stop:
-            x0 = data[p]
-            x1 = data[p + 1]
-            x2 = data[p + 2]
-            x3 = data[p + 3]
-            j0 = indices[p]
-            j1 = indices[p + 1]
-            j2 = indices[p + 2]
-            j3 = indices[p + 3]
-            for k in range(n_outputs):
-                out[i, k] += x0 * coef[j0, k] + x1 * coef[j1, k] + x2 * coef[j2, k] + x3 * coef[j3, k]
-            p += 4
-        while p < stop:
-            x0 = data[p]
-            j0 = indices[p]
-            for k in range(n_outputs):
-                out[i, k] += x0 * coef[j0, k]
-            p += 1
+        start = indptr[index[i]]
+        n_stored = indptr[index[i] + 1] - start
+        dot_entries(data, start, indices, start, n_stored, coef, intercept, out, i * out.shape[1])
 
 
 def _add_gradient_dense(rows, index, slopes, gradient, touched, n_touched, source, ahead):
@@ -217,21 +226,45 @@ def _add_gradient_csr(rows, index, slopes, gradient, touched, n_touched, source,
     for none yet. The gradient of slots not in use is zero.
     """
     lines, slot = touched
-    data, indices, indptr = rows.data, rows.indices, rows.indptr
-    n_outputs = gradient.shape[1]
+    indices, indptr = rows.indices, rows.indptr
     for i in range(index.size):
-        for p in range(indptr[index[i]], indptr[index[i] + 1]):
+        start, stop = indptr[index[i]], indptr[index[i] + 1]
+        for p in range(start, stop):
             j = indices[p]
-            t = slot[j]
-            if t < 0:
-                t = n_touched
-                slot[j] = t
-                lines[t] = j
+            if slot[j] < 0:
+                slot[j] = n_touched
+                lines[n_touched] = j
                 n_touched += 1
-            x = data[p]
-            for k in range(n_outputs):
-                gradient[t, k] += x * slopes[i, k]
+        _add_entries(rows.data, indices, start, stop, slopes, i, gradient, slot)
     return n_touched
+
+
+@helper
+def _add_entries(data, indices, start, stop, slopes, i, gradient, slot):
+    """Add a sparse row's part of a gradient, two vectors of outputs at a time."""
+    n_outputs = gradient.shape[1]
+    if n_outputs == 1:
+        for p in range(start, stop):
+            gradient[slot[indices[p]], 0] += data[p] * slopes[i, 0]
+        return
+    lanes = lanes_of(gradient)
+    for k in range(0, n_outputs, 2 * lanes):
+        n0 = n_outputs - k
+        n1 = n0 - lanes
+        s0 = load_first(slopes, i * n_outputs + k, n0, 0)
+        if n1 > 0:
+            s1 = load_first(slopes, i * n_outputs + k + lanes, n1, 0)
+            for p in range(start, stop):
+                here = data[p]
+                place = slot[indices[p]] * n_outputs + k
+                g0 = load(gradient, place) + s0 * here
+                g1 = load_first(gradient, place + lanes, n1, 0) + s1 * here
+                store(gradient, place, g0)
+                store_first(gradient, place + lanes, n1, g1)
+        else:
+            for p in range(start, stop):
+                place = slot[indices[p]] * n_outputs + k
+                store_first(gradient, place, n0, load_first(gradient, place, n0, 0) + s0 * data[p])
 
 
 scores = by_storage(_scores_dense, _scores_csr)

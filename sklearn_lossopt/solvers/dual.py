@@ -28,6 +28,7 @@ from ..kernels.dual import (
     uphill,
 )
 from ..kernels.rows import aligned_zeros, padded
+from ..kernels.vectors import padded_outputs
 from ..problem import Model
 from .certified import CertifiedSolver, Due
 
@@ -209,7 +210,7 @@ class DualAscent:
             intercept=np.zeros(n_outputs, dtype),
             moved=np.zeros(problem.target.size, dtype),
             loaded=aligned_zeros((2, longest), dtype),
-            room=aligned_zeros((3, n_outputs), dtype),
+            room=aligned_zeros((4, padded_outputs(n_outputs, dtype)), dtype),
         )
         state = DualRun(
             weight=problem.share.astype(dtype),

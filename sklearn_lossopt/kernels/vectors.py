@@ -1,0 +1,421 @@
+"""Vectors as wide as the processor's registers, to write short loops in.
+
+LLVM vectorizes a loop over n outputs for n in the hundreds. With 7 or 20 it falls through to scalar
+remainders, behind checks that arrays do not overlap. Here the vector is a value of its own: `load`,
+arithmetic, `total`, `store`. A line's last vector is loaded and stored with `n`, the numbers that are
+left; lanes beyond them hold `fill`. Places are flat positions in C-contiguous arrays, and numbers take the
+vector's type. Where the compiler is switched off a vector is a NumPy array.
+"""
+
+import operator
+
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils, config
+from numba.extending import intrinsic, models, overload, register_model
+
+from ._jit import OPTIONS
+from .exponential import LOG2_E, LOG_2, LOG_SERIES, ROOT_2, SERIES
+from .tiles import VECTOR_BYTES
+
+FLAGS = ("reassoc", "contract", "arcp", "nsz")  # those of `_jit.FAST_MATH`
+INLINED = {"jit_options": {**OPTIONS, "forceinline": True}}
+LANE = ir.IntType(32)
+
+
+class Vector(types.Type):
+    """A vector of as many numbers as fill a register."""
+
+    def __init__(self, dtype):
+        self.dtype = dtype
+        self.lanes = VECTOR_BYTES * 8 // dtype.bitwidth
+        super().__init__(f"vector({dtype}, {self.lanes})")
+
+
+@register_model(Vector)
+class _Model(models.PrimitiveModel):
+    def __init__(self, manager, kind):
+        number = ir.FloatType() if kind.dtype.bitwidth == 32 else ir.DoubleType()
+        super().__init__(manager, kind, ir.VectorType(number, kind.lanes))
+
+
+class _Maker:
+    """What LLVM calls the parts of a vector type."""
+
+    def __init__(self, context, builder, kind):
+        self.context, self.builder, self.kind = context, builder, kind
+        self.type = context.get_value_type(kind)
+        self.suffix = f"v{kind.lanes}f{kind.dtype.bitwidth}"
+
+    def call(self, name, result, *values, **how):
+        signature = ir.FunctionType(result, [value.type for value in values])
+        function = cgutils.get_or_insert_function(self.builder.module, signature, f"llvm.{name}")
+        return self.builder.call(function, values, **how)
+
+    def constant(self, value):
+        return ir.Constant(self.type, [value] * self.kind.lanes)
+
+    def integers(self, value):
+        """The same integer in all lanes, as wide as the numbers."""
+        kind = ir.VectorType(ir.IntType(self.kind.dtype.bitwidth), self.kind.lanes)
+        return ir.Constant(kind, [value] * self.kind.lanes)
+
+    def spread(self, value, number):
+        """A number of some type in all lanes."""
+        value = self.context.cast(self.builder, value, number, self.kind.dtype)
+        return self.in_all_lanes(value)
+
+    def in_all_lanes(self, value):
+        kind = ir.VectorType(value.type, self.kind.lanes)
+        nothing = ir.Constant(kind, ir.Undefined)
+        one = self.builder.insert_element(nothing, value, LANE(0))
+        same = ir.Constant(ir.VectorType(LANE, self.kind.lanes), [0] * self.kind.lanes)
+        return self.builder.shuffle_vector(one, nothing, same)
+
+    def mask(self, n):
+        """True in the first n lanes."""
+        most = ir.Constant(n.type, self.kind.lanes)
+        n = self.builder.select(self.builder.icmp_signed("<", n, most), n, most)
+        n = self.builder.trunc(n, LANE) if n.type.width > LANE.width else n
+        numbers = ir.Constant(ir.VectorType(LANE, self.kind.lanes), list(range(self.kind.lanes)))
+        return self.builder.icmp_signed("<", numbers, self.in_all_lanes(n))
+
+    def pointer(self, array_type, array, place):
+        made = self.context.make_array(array_type)(self.context, self.builder, array)
+        where = self.builder.gep(made.data, [place])
+        return self.builder.bitcast(where, self.type.as_pointer())
+
+    @property
+    def bytes_of_number(self):
+        return self.kind.dtype.bitwidth // 8
+
+    def largest(self, a, b):
+        return self.builder.select(self.builder.fcmp_ordered(">", a, b), a, b)
+
+    def smallest(self, a, b):
+        return self.builder.select(self.builder.fcmp_ordered("<", a, b), a, b)
+
+
+def _holds_floats(array):
+    return isinstance(array, types.Array) and array.layout == "C" and isinstance(array.dtype, types.Float)
+
+
+# ------------------------------------------------------------------------------ memory
+
+
+@intrinsic
+def _lanes(typing_context, array):
+    n = VECTOR_BYTES * 8 // array.dtype.bitwidth
+    return types.intp(array), lambda context, builder, signature, arguments: ir.Constant(ir.IntType(64), n)
+
+
+@intrinsic
+def _load(typing_context, array, place):
+    if not _holds_floats(array):
+        return None
+    kind = Vector(array.dtype)
+
+    def generate(context, builder, signature, arguments):
+        maker = _Maker(context, builder, kind)
+        where = maker.pointer(signature.args[0], arguments[0], arguments[1])
+        return builder.load(where, align=maker.bytes_of_number)
+
+    return kind(array, types.intp), generate
+
+
+@intrinsic
+def _load_first(typing_context, array, place, n, fill):
+    if not _holds_floats(array):
+        return None
+    kind = Vector(array.dtype)
+
+    def generate(context, builder, signature, arguments):
+        maker = _Maker(context, builder, kind)
+        where = maker.pointer(signature.args[0], arguments[0], arguments[1])
+        rest = maker.spread(arguments[3], signature.args[3])
+        values = where, LANE(maker.bytes_of_number), maker.mask(arguments[2]), rest
+        return maker.call(f"masked.load.{maker.suffix}.p0{maker.suffix}", maker.type, *values)
+
+    return kind(array, types.intp, types.intp, fill), generate
+
+
+@intrinsic
+def _load_as(typing_context, array, place, n, fill, like):
+    if not (_holds_floats(array) and array.dtype.bitwidth <= like.dtype.bitwidth):
+        return None
+    kind = Vector(like.dtype)
+
+    def generate(context, builder, signature, arguments):
+        maker = _Maker(context, builder, kind)
+        number = context.get_value_type(array.dtype)
+        narrow = ir.VectorType(number, kind.lanes)
+        where = builder.bitcast(
+            maker.pointer(signature.args[0], arguments[0], arguments[1]), narrow.as_pointer()
+        )
+        rest = context.cast(builder, arguments[3], signature.args[3], array.dtype)
+        suffix = f"v{kind.lanes}f{array.dtype.bitwidth}"
+        n_bytes = LANE(array.dtype.bitwidth // 8)
+        values = where, n_bytes, maker.mask(arguments[2]), maker.in_all_lanes(rest)
+        vector = maker.call(f"masked.load.{suffix}.p0{suffix}", narrow, *values)
+        return vector if narrow == maker.type else builder.fpext(vector, maker.type)
+
+    return kind(array, types.intp, types.intp, fill, like), generate
+
+
+@intrinsic
+def _store(typing_context, array, place, vector):
+    def generate(context, builder, signature, arguments):
+        maker = _Maker(context, builder, vector)
+        where = maker.pointer(signature.args[0], arguments[0], arguments[1])
+        builder.store(arguments[2], where, align=maker.bytes_of_number)
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, vector), generate
+
+
+@intrinsic
+def _store_first(typing_context, array, place, n, vector):
+    def generate(context, builder, signature, arguments):
+        maker = _Maker(context, builder, vector)
+        where = maker.pointer(signature.args[0], arguments[0], arguments[1])
+        name = f"masked.store.{maker.suffix}.p0{maker.suffix}"
+        values = arguments[3], where, LANE(maker.bytes_of_number), maker.mask(arguments[2])
+        maker.call(name, ir.VoidType(), *values)
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, types.intp, vector), generate
+
+
+# -------------------------------------------------------------------------- arithmetic
+
+
+@intrinsic
+def _spread(typing_context, number, array):
+    kind = Vector(array.dtype)
+
+    def generate(context, builder, signature, arguments):
+        return _Maker(context, builder, kind).spread(arguments[0], signature.args[0])
+
+    return kind(number, array), generate
+
+
+def _binary(name):
+    """An intrinsic of two vectors, or a vector and a number."""
+
+    @intrinsic
+    def both(typing_context, a, b):
+        kind = a if isinstance(a, Vector) else b
+
+        def generate(context, builder, signature, arguments):
+            maker = _Maker(context, builder, kind)
+            a, b = (
+                value if isinstance(given, Vector) else maker.spread(value, given)
+                for value, given in zip(arguments, signature.args, strict=True)
+            )
+            if name in ("largest", "smallest"):
+                return getattr(maker, name)(a, b)
+            return getattr(builder, name)(a, b, flags=FLAGS)
+
+        return kind(a, b), generate
+
+    return both
+
+
+def _is_vector(*kinds):
+    return any(isinstance(kind, Vector) for kind in kinds) and all(
+        isinstance(kind, Vector | types.Number) for kind in kinds
+    )
+
+
+def _define_operator(symbol, name):
+    emit = _binary(name)
+
+    @overload(symbol, **INLINED)
+    def choose(a, b):
+        if _is_vector(a, b):
+            return lambda a, b: emit(a, b)
+        return None
+
+
+for _symbol, _name in (
+    (operator.add, "fadd"),
+    (operator.sub, "fsub"),
+    (operator.mul, "fmul"),
+    (operator.truediv, "fdiv"),
+):
+    _define_operator(_symbol, _name)
+
+
+@intrinsic
+def _where_positive(typing_context, condition, vector):
+    def generate(context, builder, signature, arguments):
+        maker = _Maker(context, builder, vector)
+        positive = builder.fcmp_ordered(">", arguments[0], maker.constant(0.0))
+        return builder.select(positive, arguments[1], maker.constant(0.0))
+
+    return vector(condition, vector), generate
+
+
+@intrinsic
+def _keep_first(typing_context, vector, n):
+    def generate(context, builder, signature, arguments):
+        maker = _Maker(context, builder, vector)
+        return builder.select(maker.mask(arguments[1]), arguments[0], maker.constant(0.0))
+
+    return vector(vector, types.intp), generate
+
+
+@intrinsic
+def _total(typing_context, vector):
+    def generate(context, builder, signature, arguments):
+        maker = _Maker(context, builder, vector)
+        start = ir.Constant(maker.type.element, 0.0)
+        name = f"vector.reduce.fadd.{maker.suffix}"
+        return maker.call(name, start.type, start, arguments[0], fastmath=("reassoc",))
+
+    return vector.dtype(vector), generate
+
+
+@intrinsic
+def _top(typing_context, vector):
+    def generate(context, builder, signature, arguments):
+        maker = _Maker(context, builder, vector)
+        name = f"vector.reduce.fmax.{maker.suffix}"
+        return maker.call(name, maker.type.element, arguments[0])
+
+    return vector.dtype(vector), generate
+
+
+@intrinsic
+def _exp(typing_context, vector):
+    """As `exponential.exp_nonpositive`."""
+
+    def generate(context, builder, signature, arguments):
+        maker = _Maker(context, builder, vector)
+        bits = vector.dtype.bitwidth
+        least, bias, mantissa = (-87.0, 127, 23) if bits == 32 else (-708.0, 1023, 52)
+        x = maker.largest(arguments[0], maker.constant(least))
+        scaled = builder.fsub(
+            builder.fmul(x, maker.constant(LOG2_E), flags=FLAGS), maker.constant(0.5), flags=FLAGS
+        )
+        n = builder.fptosi(scaled, maker.integers(0).type)
+        whole = builder.sitofp(n, maker.type)
+        r = builder.fsub(x, builder.fmul(whole, maker.constant(LOG_2), flags=FLAGS), flags=FLAGS)
+        p = maker.constant(SERIES[bits][0])
+        for term in SERIES[bits][1:]:
+            p = builder.fadd(builder.fmul(p, r, flags=FLAGS), maker.constant(term), flags=FLAGS)
+        power = builder.shl(builder.add(n, maker.integers(bias)), maker.integers(mantissa))
+        return builder.fmul(p, builder.bitcast(power, maker.type), flags=FLAGS)
+
+    return vector(vector), generate
+
+
+@intrinsic
+def _log(typing_context, vector):
+    """As `exponential.log_positive`: float64 only."""
+    if vector.dtype.bitwidth != 64:
+        return None
+
+    def generate(context, builder, signature, arguments):
+        maker = _Maker(context, builder, vector)
+        x = maker.largest(arguments[0], maker.constant(1e-308))
+        bits = builder.bitcast(x, maker.integers(0).type)
+        n = builder.sub(builder.ashr(bits, maker.integers(52)), maker.integers(1023))
+        m = builder.and_(bits, maker.integers(0xFFFFFFFFFFFFF))
+        m = builder.bitcast(builder.or_(m, maker.integers(0x3FF0000000000000)), maker.type)
+        is_large = builder.fcmp_ordered(">", m, maker.constant(ROOT_2))
+        m = builder.select(is_large, builder.fmul(m, maker.constant(0.5)), m)
+        n = builder.select(is_large, builder.add(n, maker.integers(1)), n)
+        one = maker.constant(1.0)
+        s = builder.fdiv(builder.fsub(m, one), builder.fadd(m, one))
+        z = builder.fmul(s, s)
+        p = maker.constant(LOG_SERIES[0])
+        for term in LOG_SERIES[1:]:
+            p = builder.fadd(builder.fmul(p, z, flags=FLAGS), maker.constant(term), flags=FLAGS)
+        p = builder.fmul(builder.fadd(s, s), p)
+        whole = builder.fmul(builder.sitofp(n, maker.type), maker.constant(LOG_2), flags=FLAGS)
+        return builder.fadd(p, whole, flags=FLAGS)
+
+    return vector(vector), generate
+
+
+# ------------------------------------------------------- what they are, without the compiler
+
+
+def _lanes_numpy(array):
+    return VECTOR_BYTES // array.itemsize
+
+
+def _load_numpy(array, place):
+    return array.reshape(-1)[place : place + _lanes_numpy(array)].copy()
+
+
+def _load_first_numpy(array, place, n, fill):
+    lanes = _lanes_numpy(array)
+    n = min(max(n, 0), lanes)
+    vector = np.full(lanes, fill, array.dtype)
+    vector[:n] = array.reshape(-1)[place : place + n]
+    return vector
+
+
+def _load_as_numpy(array, place, n, fill, like):
+    lanes = _lanes_numpy(like)
+    n = min(max(n, 0), lanes)
+    vector = np.full(lanes, fill, like.dtype)
+    vector[:n] = array.reshape(-1)[place : place + n]
+    return vector
+
+
+def _log_numpy(vector):
+    return np.log(np.maximum(vector, 1e-308))
+
+
+def _store_numpy(array, place, vector):
+    array.reshape(-1)[place : place + len(vector)] = vector
+
+
+def _store_first_numpy(array, place, n, vector):
+    n = min(max(n, 0), len(vector))
+    array.reshape(-1)[place : place + n] = vector[:n]
+
+
+def _spread_numpy(number, array):
+    return np.full(_lanes_numpy(array), number, array.dtype)
+
+
+def _where_positive_numpy(condition, vector):
+    return np.where(condition > 0, vector, vector.dtype.type(0))
+
+
+def _keep_first_numpy(vector, n):
+    return np.where(np.arange(len(vector)) < n, vector, vector.dtype.type(0))
+
+
+def _exp_numpy(vector):
+    return np.exp(np.maximum(vector, vector.dtype.type(-87 if vector.itemsize == 4 else -708)))
+
+
+if config.DISABLE_JIT:
+    lanes_of, spread, where_positive, exp, log = (
+        _lanes_numpy,
+        _spread_numpy,
+        _where_positive_numpy,
+        _exp_numpy,
+        _log_numpy,
+    )
+    keep_first = _keep_first_numpy
+    load, load_first, load_as = _load_numpy, _load_first_numpy, _load_as_numpy
+    store, store_first = _store_numpy, _store_first_numpy
+    largest, smallest, total, top = np.maximum, np.minimum, np.sum, np.max
+else:
+    lanes_of, spread, where_positive, exp, log = _lanes, _spread, _where_positive, _exp, _log
+    keep_first = _keep_first
+    load, load_first, load_as, store, store_first = _load, _load_first, _load_as, _store, _store_first
+    largest, smallest, total, top = _binary("largest"), _binary("smallest"), _total, _top
+
+
+def padded_outputs(n_outputs, dtype):
+    """Numbers that fill whole vectors, as many as outputs or a few more."""
+    lanes = VECTOR_BYTES // np.dtype(dtype).itemsize
+    return -(-n_outputs // lanes) * lanes
