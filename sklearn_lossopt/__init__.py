@@ -1,6 +1,6 @@
 """Linear classifiers trained as the "loss functions and optimization" lecture teaches."""
 
-from . import losses, penalties, schedules, solvers
+from . import losses, monitor, penalties, schedules, solvers
 from ._softmax import SoftmaxClassifier
 from ._svm import LinearSVMClassifier
 from ._version import __version__
@@ -11,6 +11,7 @@ __all__ = [
     "SoftmaxClassifier",
     "__version__",
     "losses",
+    "monitor",
     "penalties",
     "regularization_path",
     "schedules",

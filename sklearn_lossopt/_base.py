@@ -1,6 +1,7 @@
 """What both estimators share of the scikit-learn contract: data in, parameters, fitted attributes out."""
 
 import warnings
+from functools import partial
 from numbers import Integral, Real
 
 import numpy as np
@@ -14,8 +15,10 @@ from sklearn.utils.validation import column_or_1d, validate_data
 
 from . import schedules, solvers
 from ._calibration import fit_temperature, log_probabilities
+from ._callbacks import Tasks
 from ._compat import (
     BaseEstimator,
+    CallbackSupportMixin,
     Interval,
     LinearClassifierMixin,
     SparseCoefMixin,
@@ -51,7 +54,7 @@ CALIBRATION_TOL = 1e-3  # relative gap that is enough for a temperature
 CALIBRATION_FRACTION = 0.2  # held out to fit the temperature
 
 
-class BaseLossClassifier(SparseCoefMixin, LinearClassifierMixin, BaseEstimator):
+class BaseLossClassifier(CallbackSupportMixin, SparseCoefMixin, LinearClassifierMixin, BaseEstimator):
     """Base of the linear classifiers; a subclass names its losses in `_loss`."""
 
     _parameter_constraints = {
@@ -155,6 +158,19 @@ class BaseLossClassifier(SparseCoefMixin, LinearClassifierMixin, BaseEstimator):
                     "early_stopping=True found no rows to hold out: every class has a single row. "
                     "Give X_val and y_val, or set early_stopping=False."
                 )
+        with Tasks(self, (X, y, sample_weight), self.max_iter) as tasks:
+            solution, temperature = self._solve(
+                chosen, problem, start, rng, held, stops_early, classes, tasks
+            )
+            n_steps = self.t_ if before is not None else 0
+            self._publish(solution, problem, classes, chosen, n_steps=n_steps)
+            self._set_temperature(temperature)
+            self.__dict__.pop("_stream", None)
+        self._finish(solution)
+        return self
+
+    def _solve(self, chosen, problem, start, rng, held, stops_early, classes, tasks):
+        """A fit's solution and temperature; callbacks see none of the fit that only serves the latter."""
         solution, temperature = None, 1.0
         if held is None and self._has_temperature():
             # A generator of its own: calibration does not change the coefficients.
@@ -164,15 +180,12 @@ class BaseLossClassifier(SparseCoefMixin, LinearClassifierMixin, BaseEstimator):
                 # From zero: a warm start has seen the rows that are held out here.
                 solution = self._train(chosen, part, part.model(), side, calibrates=True)
                 temperature = _temperature(scored, solution.model)
+        tasks.attributes_of = partial(self._attributes, problem, classes, held, temperature)
         if solution is None or solution.interruption is None:
-            solution = self._train(chosen, problem, start, rng, held if stops_early else None)
+            solution = self._train(chosen, problem, start, rng, held if stops_early else None, tasks=tasks)
         if held is not None and self._has_temperature():
             temperature = _temperature(held, solution.model)
-        self._publish(solution, problem, classes, chosen, n_steps=self.t_ if before is not None else 0)
-        self._set_temperature(temperature)
-        self.__dict__.pop("_stream", None)
-        self._finish(solution)
-        return self
+        return solution, temperature
 
     @fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y, classes=None, sample_weight=None):
@@ -198,6 +211,7 @@ class BaseLossClassifier(SparseCoefMixin, LinearClassifierMixin, BaseEstimator):
             The estimator.
         """
         self._check_stream_parameters()
+        given = X, y, sample_weight
         known = self._known_classes()
         classes = self._stream_classes(classes, known)
         X, y, sample_weight = self._check_data(X, y, sample_weight, reset=known is None, may_be_zero=True)
@@ -224,21 +238,24 @@ class BaseLossClassifier(SparseCoefMixin, LinearClassifierMixin, BaseEstimator):
         chosen = "momentum" if self.solver == "auto" else self.solver
         solver = self._minibatch(chosen)
         solver.caution = stream.caution
-        solution = train(
-            solver,
-            problem,
-            start,
-            Limits(1, None, 1, is_stream=True),
-            lambda _: factor,
-            stream.rng,
-            previous=stream.state,
-            verbose=self.verbose,
-            name=type(self).__name__,
-        )
-        stream.see_pass(solution)
-        self._publish(solution, problem, classes, chosen, n_steps=getattr(self, "t_", 0))
-        self._set_temperature(stream.temperature)
-        self._stream = stream
+        with Tasks(self, given, 1, "partial_fit") as tasks:
+            tasks.attributes_of = partial(self._attributes, problem, classes, None, stream.temperature)
+            solution = train(
+                solver,
+                problem,
+                start,
+                Limits(1, None, 1, is_stream=True),
+                lambda _: factor,
+                stream.rng,
+                previous=stream.state,
+                verbose=self.verbose,
+                name=type(self).__name__,
+                on_pass=tasks.watch(problem, start),
+            )
+            stream.see_pass(solution)
+            self._publish(solution, problem, classes, chosen, n_steps=getattr(self, "t_", 0))
+            self._set_temperature(stream.temperature)
+            self._stream = stream
         self._finish(solution, in_stream=True)
         return self
 
@@ -474,7 +491,9 @@ class BaseLossClassifier(SparseCoefMixin, LinearClassifierMixin, BaseEstimator):
             return self.max_iter
         return min(self.max_iter, max(10, self.max_iter // 4))
 
-    def _train(self, chosen, problem, start, rng, holdout=None, *, calibrates=False, previous=None):
+    def _train(
+        self, chosen, problem, start, rng, holdout=None, *, calibrates=False, previous=None, tasks=None
+    ):
         """Train; where the automatic rate diverges, which it should not, again at an eighth of it."""
         solver = solvers.resolve(chosen)
         automatic = self.learning_rate == "auto"
@@ -503,8 +522,10 @@ class BaseLossClassifier(SparseCoefMixin, LinearClassifierMixin, BaseEstimator):
                 previous=previous,
                 verbose=self.verbose,
                 name=type(self).__name__,
+                on_pass=None if tasks is None else tasks.watch(problem, start),
             )
-            if solution.status != "diverged" or runner.certifies:
+            stopped = tasks is not None and tasks.is_stopped
+            if solution.status != "diverged" or runner.certifies or stopped:
                 break
             runner.caution /= 8
         return solution
@@ -515,6 +536,18 @@ class BaseLossClassifier(SparseCoefMixin, LinearClassifierMixin, BaseEstimator):
         """Set `temperature_` where there is one."""
         if self._has_temperature():
             self.temperature_ = temperature
+
+    def _attributes(self, problem, classes, held, temperature, model, n_passes):
+        """What makes a copy of this estimator predict by a model, for callbacks."""
+        attributes = {
+            "classes_": classes,
+            "coef_": problem.coef_of(model),
+            "intercept_": model.intercept,
+            "n_iter_": n_passes,
+        }
+        if self._has_temperature():
+            attributes["temperature_"] = temperature if held is None else _temperature(held, model)
+        return attributes
 
     def _publish(self, solution, problem, classes, chosen, *, n_steps):
         """Set the fitted attributes."""

@@ -1,21 +1,59 @@
 """All that comes from scikit-learn's private modules, and shims for older releases."""
 
 import numpy as np
+import sklearn
 from sklearn.base import BaseEstimator, _fit_context
 from sklearn.linear_model._base import LinearClassifierMixin, SparseCoefMixin
+from sklearn.utils import _safe_indexing
 from sklearn.utils._param_validation import Interval, StrOptions
+
+try:
+    from sklearn.callback import CallbackSupportMixin
+except ImportError:  # before scikit-learn 1.9
+
+    class _NoContext:
+        """A task that nobody watches."""
+
+        def call_on_fit_task_begin(self, **_):
+            pass
+
+        def call_on_fit_task_end(self, **_):
+            pass
+
+    class CallbackSupportMixin:
+        """Stands in for scikit-learn's: a fit without callbacks."""
+
+        def set_callbacks(self, *callbacks):
+            """Say which release has callbacks.
+
+            Raises
+            ------
+            RuntimeError
+                Always.
+            """
+            raise RuntimeError(
+                f"Callbacks need scikit-learn 1.9 or newer; this is {sklearn.__version__}. Upgrade "
+                "scikit-learn, or set verbose=1 for a line a pass."
+            )
+
+        def _init_callback_context(self, **_):
+            return _NoContext()
+
 
 __all__ = [
     "BaseEstimator",
+    "CallbackSupportMixin",
     "Interval",
     "LinearClassifierMixin",
     "SparseCoefMixin",
     "StrOptions",
     "weights_of_classes",
     "fit_context",
+    "safe_indexing",
 ]
 
 fit_context = _fit_context
+safe_indexing = _safe_indexing
 
 
 def weights_of_classes(class_weight, classes, counts):

@@ -20,8 +20,12 @@ if LOGGER.level == logging.NOTSET:
 
 def report(name, n_passes, here, validation, seconds):
     """Tell of a pass: its objective, gap or accuracy, the last held-out evaluation, the time so far."""
-    line = f"{name} pass {n_passes}: objective {here.objective:.6g}"
-    line += f", gap {here.gap:.3g}" if hasattr(here, "gap") else f", accuracy {here.accuracy:.4f}"
+    line = f"{name} pass {n_passes}: "
+    if here is None:
+        line += "not measured"  # a certificate costs as much as a pass
+    else:
+        line += f"objective {here.objective:.6g}"
+        line += f", gap {here.gap:.3g}" if hasattr(here, "gap") else f", accuracy {here.accuracy:.4f}"
     if validation:
         line += f", held out: loss {validation[-1].loss:.6g}, accuracy {validation[-1].accuracy:.4f}"
     LOGGER.info("%s, %.2f s", line, seconds)

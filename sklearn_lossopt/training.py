@@ -12,6 +12,7 @@ import numpy as np
 from ._progress import report
 from .certificate import Certificate
 from .problem import Evaluation, Model, Problem
+from .solvers.probe import update_ratio
 
 # An objective this many times the larger of F0 and the first one has left for good.
 RUNAWAY = 1e8
@@ -99,9 +100,25 @@ class Measured(NamedTuple):
 
     n_passes: int
     n_steps: int
-    model: Model  # until the next pass
+    model: Model | None  # until the next pass; None: a certified solver did not look
     here: Evaluation | Certificate | None  # None: for the held-out rows only
     n_run: int  # passes by now
+    update_ratio: float | None = None
+
+
+class PassEnd(NamedTuple):
+    """What `on_pass` is told.
+
+    n_passes : the pass, from 1.
+    is_last : whether training ends with it.
+    model : a function that gives its model, a copy; of use only while `on_pass` runs.
+    update_ratio : of a minibatch solver, where `on_pass.measures_steps`: see `solvers.probe`.
+    """
+
+    n_passes: int
+    is_last: bool
+    model: Callable[[], Model]
+    update_ratio: float | None
 
 
 def train(
@@ -116,22 +133,28 @@ def train(
     previous=None,
     verbose: int = 0,
     name: str = "",
+    on_pass: Callable[[PassEnd], bool] | None = None,
 ) -> Solution:
-    """Run passes of a solver until a limit is met.
+    """Run passes of a solver until a limit is met, or until `on_pass` says not to go on.
 
     The weights given back are those of the best pass, by the objective or, with a `holdout`, by the
-    held-out loss; `start` if no pass was better. So they are finite whatever happens.
+    held-out loss; `start` if no pass was better. So they are finite whatever happens, and the same bits
+    whether or not `on_pass` looks on. It may be told of a pass when the next one has run already.
     """
     state = solver.start(problem, start, rng, previous)
     watch = _Watch(solver, problem, start, limits, holdout, state)
+    watch.measures_steps = getattr(on_pass, "measures_steps", False)
     run = _certified_passes if solver.certifies else _minibatch_passes
     clock = time.perf_counter()
     try:
         for measured in run(watch, schedule, verbose > 0):
             goes_on = watch.judge(measured, schedule)
-            if verbose and measured.here is not None:
+            if verbose:
                 seconds = time.perf_counter() - clock
                 report(name, measured.n_passes, measured.here, watch.solution.validation, seconds)
+            if on_pass is not None and not on_pass(watch.told(measured, goes_on)):
+                watch.obey(measured, schedule)
+                goes_on = False
             if not goes_on:
                 watch.stop(measured)
                 break
@@ -141,7 +164,7 @@ def train(
 
 
 def _certified_passes(watch, schedule, with_accuracy):
-    """Run passes; measure those after which a certificate is due, with held-out rows each one."""
+    """Run passes; look after those where a certificate is due, with held-out rows after each one."""
     solver, problem, state, n_passes = (
         watch.solver,
         watch.problem,
@@ -152,10 +175,9 @@ def _certified_passes(watch, schedule, with_accuracy):
         solver.run_pass(problem, state, _factor(schedule, epoch))
         watch.count(epoch + 1)
         certifies = solver.is_due(state) or epoch + 1 == n_passes
-        if certifies or watch.holdout:
-            model = solver.model(problem, state)
-            here = solver.certify(problem, state, model) if certifies else None
-            yield Measured(epoch + 1, state.n_steps, model, here, epoch + 1)
+        model = solver.model(problem, state) if certifies or watch.holdout else None
+        here = solver.certify(problem, state, model) if certifies else None
+        yield Measured(epoch + 1, state.n_steps, model, here, epoch + 1)
 
 
 def _minibatch_passes(watch, schedule, with_accuracy):
@@ -167,6 +189,7 @@ def _minibatch_passes(watch, schedule, with_accuracy):
         watch.limits.max_iter,
     )
     can_look_back = solver.can_look_back(problem, state)
+    ratio = None
     for epoch in range(n_passes):
         n_steps = state.n_steps
         looks_back = epoch > 0 and can_look_back
@@ -174,12 +197,15 @@ def _minibatch_passes(watch, schedule, with_accuracy):
         factor = _factor(schedule, epoch)
         sums = solver.run_pass(problem, state, factor, looks_back=looks_back, with_accuracy=with_accuracy)
         watch.count(epoch + 1)
+        ratio_before = ratio
+        if watch.measures_steps:
+            ratio = update_ratio(solver, problem, state, factor)
         if looks_back:
-            yield Measured(epoch, n_steps, before, problem.evaluation(sums, before), epoch + 1)
+            yield Measured(epoch, n_steps, before, problem.evaluation(sums, before), epoch + 1, ratio_before)
         if not can_look_back or epoch + 1 == n_passes:
             model = solver.model(problem, state)
             here = problem.evaluate(model, with_accuracy=with_accuracy)
-            yield Measured(epoch + 1, state.n_steps, model, here, epoch + 1)
+            yield Measured(epoch + 1, state.n_steps, model, here, epoch + 1, ratio)
 
 
 class _Watch:
@@ -199,6 +225,7 @@ class _Watch:
         self.patience = _Patience(limits, self.scale, first)
         self.best = start
         self.kept = None  # the best model's certificate
+        self.measures_steps = False
 
     def count(self, n_passes):
         """Take note that a pass was run."""
@@ -213,6 +240,8 @@ class _Watch:
     def judge(self, measured, schedule):
         """Take note of a pass; say whether to go on."""
         solution, here, model = self.solution, measured.here, measured.model
+        if model is None:
+            return True
         solution.model = model
         if here is not None:
             solution.loss_curve.append(here.objective)
@@ -239,6 +268,25 @@ class _Watch:
                 return False
             self.patience.waited = 0
         return True
+
+    def told(self, measured, goes_on):
+        """What `on_pass` is told of a pass."""
+
+        def model():
+            found = measured.model
+            return (self.solver.model(self.problem, self.solution.state) if found is None else found).copy()
+
+        is_last = not goes_on or measured.n_passes == self.limits.max_iter
+        return PassEnd(measured.n_passes, is_last, model, measured.update_ratio)
+
+    def obey(self, measured, schedule):
+        """End training because `on_pass` said so; a certified solver looks where it is."""
+        if self.solver.certifies and measured.here is None:
+            model = self.solver.model(self.problem, self.solution.state)
+            here = self.solver.certify(self.problem, self.solution.state, model)
+            self.judge(measured._replace(model=model, here=here), schedule)
+        if self.solution.status == "max_iter":
+            self.solution.status = "stopped"
 
     def _value(self, here):
         """What training makes smaller."""
