@@ -209,6 +209,23 @@ class BaseLossClassifier(CallbackSupportMixin, SparseCoefMixin, LinearClassifier
         -------
         self : object
             The estimator.
+
+        Raises
+        ------
+        ValueError
+            If the data, the classes or a parameter cannot be used; the message says which and why.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_digits
+        >>> from sklearn_lossopt import SoftmaxClassifier
+        >>> X, y = load_digits(return_X_y=True)
+        >>> model = SoftmaxClassifier(random_state=0)
+        >>> for start in range(0, len(X), 300):
+        ...     chunk = slice(start, start + 300)
+        ...     model = model.partial_fit(X[chunk], y[chunk], classes=range(10))
+        >>> model.score(X, y) > 0.9
+        True
         """
         self._check_stream_parameters()
         given = X, y, sample_weight
@@ -578,7 +595,7 @@ class BaseLossClassifier(CallbackSupportMixin, SparseCoefMixin, LinearClassifier
 
     @available_if(lambda estimator: estimator._check_probabilities())
     def predict_log_proba(self, X):
-        """Logarithms of `predict_proba`, computed without underflow.
+        """Logarithm of `predict_proba`, computed without underflow.
 
         Parameters
         ----------
@@ -606,6 +623,14 @@ class BaseLossClassifier(CallbackSupportMixin, SparseCoefMixin, LinearClassifier
         ndarray of shape (n_samples, n_classes)
             In the order of `classes_`; rows sum to 1. Of an SVM they are
             ``softmax(scores / temperature_)``, and need `calibration`.
+
+        Examples
+        --------
+        >>> from sklearn_lossopt import SoftmaxClassifier
+        >>> model = SoftmaxClassifier(alpha=0.1).fit([[0.0], [1.0], [2.0], [3.0]], [0, 0, 1, 1])
+        >>> model.predict_proba([[0.0], [1.5]]).round(2)
+        array([[0.91, 0.09],
+               [0.5 , 0.5 ]])
         """
         return np.exp(self.predict_log_proba(X))
 

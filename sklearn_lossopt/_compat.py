@@ -26,6 +26,11 @@ except ImportError:  # before scikit-learn 1.9
         def set_callbacks(self, *callbacks):
             """Say which release has callbacks.
 
+            Parameters
+            ----------
+            *callbacks : object
+                Of no account.
+
             Raises
             ------
             RuntimeError

@@ -35,36 +35,109 @@ class Loss(ABC):
     """A loss of scores; the methods of all losses.
 
     Every method works row by row; `mean` is the data term of the objective.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_lossopt.losses import BinaryHinge, Loss
+    >>> isinstance(BinaryHinge(), Loss)
+    True
+    >>> BinaryHinge().mean(np.array([2.0, 0.0]), np.array([1, 1]), sample_weight=[1, 3])
+    0.75
     """
 
     @abstractmethod
     def value(self, scores, y):
-        """Loss of each row, shape (n_samples,)."""
-
-    @abstractmethod
-    def gradient(self, scores, y):
-        """Gradient by the scores, in their shape; a subgradient at kinks."""
-
-    @abstractmethod
-    def conjugate(self, slopes, y):
-        """``sup_s <slopes, s> - loss(s, y)`` of each row, shape (n_samples,); inf outside its domain."""
-
-    def mean(self, scores, y, sample_weight=None):
-        """Weighted mean loss, a float.
+        """Loss of each row.
 
         Parameters
         ----------
-        scores : ndarray
-            Scores, as `value` takes them.
+        scores : ndarray of shape (n_samples, n_classes) or (n_samples,)
+            Scores; of a two-class loss those of class 1.
+        y : ndarray of shape (n_samples,)
+            Class numbers.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            Losses, >= 0.
+        """
+
+    @abstractmethod
+    def gradient(self, scores, y):
+        """Gradient by the scores; a subgradient at kinks.
+
+        Parameters
+        ----------
+        scores : ndarray of shape (n_samples, n_classes) or (n_samples,)
+            Scores; of a two-class loss those of class 1.
+        y : ndarray of shape (n_samples,)
+            Class numbers.
+
+        Returns
+        -------
+        ndarray in the shape of `scores`
+            The gradient, row by row.
+        """
+
+    @abstractmethod
+    def conjugate(self, slopes, y):
+        """Convex conjugate of each row's loss, ``sup_s <slopes, s> - loss(s, y)``.
+
+        Parameters
+        ----------
+        slopes : ndarray of shape (n_samples, n_classes) or (n_samples,)
+            Where to take it, in the shape of scores.
+        y : ndarray of shape (n_samples,)
+            Class numbers.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            Its values, inf outside its domain.
+
+        Raises
+        ------
+        TypeError
+            If the loss is not convex.
+        """
+
+    def mean(self, scores, y, sample_weight=None):
+        """Weighted mean loss.
+
+        Parameters
+        ----------
+        scores : ndarray of shape (n_samples, n_classes) or (n_samples,)
+            Scores; of a two-class loss those of class 1.
         y : ndarray of shape (n_samples,)
             Class numbers.
         sample_weight : ndarray of shape (n_samples,), default=None
             Weights; only their ratios matter.
+
+        Returns
+        -------
+        float
+            The data term of the objective.
         """
         return float(np.average(self.value(scores, y), weights=sample_weight))
 
     def mean_gradient(self, scores, y, sample_weight=None):
-        """Gradient of `mean` by the scores, in their shape."""
+        """Gradient of `mean` by the scores.
+
+        Parameters
+        ----------
+        scores : ndarray of shape (n_samples, n_classes) or (n_samples,)
+            Scores; of a two-class loss those of class 1.
+        y : ndarray of shape (n_samples,)
+            Class numbers.
+        sample_weight : ndarray of shape (n_samples,), default=None
+            Weights; only their ratios matter.
+
+        Returns
+        -------
+        ndarray in the shape of `scores`
+            The gradient.
+        """
         gradient = self.gradient(scores, y)
         weight = np.ones(len(gradient)) if sample_weight is None else np.asarray(sample_weight, float)
         return gradient * (weight / weight.sum()).reshape(-1, *[1] * (gradient.ndim - 1))
@@ -81,6 +154,16 @@ class CrossEntropy(Loss):
 
     At equal scores it is log(n_classes). Its conjugate is the negative entropy of
     ``p = slopes + e_y`` where that lies on the simplex.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_lossopt.losses import CrossEntropy
+    >>> scores, y = np.array([[2.0, 0.5, 0.0], [0.0, 0.0, 0.0]]), np.array([0, 1])
+    >>> CrossEntropy().value(scores, y).round(3)
+    array([0.306, 1.099])
+    >>> CrossEntropy().gradient(scores, y)[1].round(3)
+    array([ 0.333, -0.667,  0.333])
     """
 
     def value(self, scores, y):
@@ -138,6 +221,16 @@ class WestonWatkins(_Hinge, Loss):
         By how much the true score must win.
     squared : bool, default=False
         Square each hinge.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_lossopt.losses import WestonWatkins
+    >>> scores, y = np.array([[2.0, 0.5, 0.0], [0.0, 0.0, 0.0]]), np.array([0, 1])
+    >>> WestonWatkins().value(scores, y).round(3)
+    array([0., 2.])
+    >>> WestonWatkins().gradient(scores, y)[1].round(3)
+    array([ 1., -2.,  1.])
     """
 
     def _excess(self, scores, y):
@@ -168,6 +261,16 @@ class CrammerSinger(_Hinge, Loss):
         By how much the true score must win.
     squared : bool, default=False
         Square the hinge.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_lossopt.losses import CrammerSinger
+    >>> scores, y = np.array([[2.0, 0.5, 0.0], [0.0, 0.0, 0.0]]), np.array([0, 1])
+    >>> CrammerSinger().value(scores, y).round(3)
+    array([0., 1.])
+    >>> CrammerSinger().gradient(scores, y)[1].round(3)
+    array([ 1., -1.,  0.])
     """
 
     def _rival(self, scores, y):
@@ -205,6 +308,16 @@ class OneVsRest(_Hinge, Loss):
         By how much each score must be on its side of 0.
     squared : bool, default=False
         Square each hinge.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_lossopt.losses import OneVsRest
+    >>> scores, y = np.array([[2.0, 0.5, 0.0], [0.0, 0.0, 0.0]]), np.array([0, 1])
+    >>> OneVsRest().value(scores, y).round(3)
+    array([2.5, 3. ])
+    >>> OneVsRest().gradient(scores, y)[1].round(3)
+    array([ 1., -1.,  1.])
     """
 
     def value(self, scores, y):
@@ -227,11 +340,33 @@ class _MarginLoss(Loss):
 
     @abstractmethod
     def of_margin(self, margin):
-        """Loss as a function of the margin m."""
+        """Loss as a function of the margin.
+
+        Parameters
+        ----------
+        margin : ndarray
+            Margins ``m = t s``.
+
+        Returns
+        -------
+        ndarray in the shape of `margin`
+            Losses, >= 0.
+        """
 
     @abstractmethod
     def slope(self, margin):
-        """Derivative by the margin m; 0 or a one-sided slope where there is none."""
+        """Derivative by the margin; 0 or a one-sided slope where there is none.
+
+        Parameters
+        ----------
+        margin : ndarray
+            Margins ``m = t s``.
+
+        Returns
+        -------
+        ndarray in the shape of `margin`
+            Slopes.
+        """
 
     def value(self, scores, y):
         return self.of_margin((2 * np.asarray(y) - 1) * np.asarray(scores, dtype=float))
@@ -249,7 +384,18 @@ class _MarginLoss(Loss):
 
 
 class LogLoss(_MarginLoss):
-    """Two-class logistic loss, ``log(1 + exp(-m))``; log 2 at m = 0, differentiable everywhere."""
+    """Two-class logistic loss, ``log(1 + exp(-m))``; log 2 at m = 0, differentiable everywhere.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_lossopt.losses import LogLoss
+    >>> scores, y = np.array([2.0, 0.5, -1.0]), np.array([1, 1, 1])
+    >>> LogLoss().value(scores, y).round(3)
+    array([0.127, 0.474, 1.313])
+    >>> LogLoss().gradient(scores, y)[1:].round(3)
+    array([-0.378, -0.731])
+    """
 
     def of_margin(self, margin):
         return np.logaddexp(0, -margin)
@@ -272,6 +418,16 @@ class BinaryHinge(_Hinge, _MarginLoss):
         Where the loss begins.
     squared : bool, default=False
         Square it; then it is differentiable everywhere.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_lossopt.losses import BinaryHinge
+    >>> scores, y = np.array([2.0, 0.5, -1.0]), np.array([1, 1, 1])
+    >>> BinaryHinge().value(scores, y).round(3)
+    array([0. , 0.5, 2. ])
+    >>> BinaryHinge().gradient(scores, y)[1:].round(3)
+    array([-1., -1.])
     """
 
     def of_margin(self, margin):
@@ -285,7 +441,18 @@ class BinaryHinge(_Hinge, _MarginLoss):
 
 
 class ExponentialLoss(_MarginLoss):
-    """AdaBoost's ``exp(-m)``, differentiable everywhere. For study: no estimator trains on it."""
+    """AdaBoost's ``exp(-m)``, differentiable everywhere. For study: no estimator trains on it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_lossopt.losses import ExponentialLoss
+    >>> scores, y = np.array([2.0, 0.5, -1.0]), np.array([1, 1, 1])
+    >>> ExponentialLoss().value(scores, y).round(3)
+    array([0.135, 0.607, 2.718])
+    >>> ExponentialLoss().gradient(scores, y)[1:].round(3)
+    array([-0.607, -2.718])
+    """
 
     def of_margin(self, margin):
         return np.exp(-margin)
@@ -298,7 +465,16 @@ class ExponentialLoss(_MarginLoss):
 
 
 class ZeroOneLoss(_MarginLoss):
-    """1 where ``m <= 0``, else 0: what is meant, but flat, so it cannot be trained on."""
+    """1 where ``m <= 0``, else 0: what is meant, but flat, so it cannot be trained on.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_lossopt.losses import ZeroOneLoss
+    >>> scores, y = np.array([2.0, 0.5, -1.0]), np.array([1, 1, 1])
+    >>> ZeroOneLoss().value(scores, y)
+    array([0., 0., 1.])
+    """
 
     def of_margin(self, margin):
         return (np.asarray(margin) <= 0).astype(float)
@@ -318,6 +494,13 @@ def entropy(p):
     Returns
     -------
     ndarray of shape (...)
+        Entropies, >= 0.
+
+    Examples
+    --------
+    >>> from sklearn_lossopt.losses import entropy
+    >>> entropy([[0.5, 0.5], [0.9, 0.1]]).round(3)
+    array([0.693, 0.325])
     """
     p = np.asarray(p, dtype=float)
     return -xlogy(p, p).sum(axis=-1)
@@ -337,5 +520,12 @@ def kullback_leibler(p, q):
     Returns
     -------
     ndarray of shape (...)
+        Divergences, >= 0.
+
+    Examples
+    --------
+    >>> from sklearn_lossopt.losses import kullback_leibler
+    >>> float(kullback_leibler([0.5, 0.5], [0.9, 0.1]).round(3))
+    0.511
     """
     return rel_entr(np.asarray(p, dtype=float), np.asarray(q, dtype=float)).sum(axis=-1)

@@ -9,7 +9,7 @@ __all__ = ["Monitor", "Record"]
 class Record:
     """What a `Monitor` has of one fit: lists with an entry a pass.
 
-    Attributes
+    Parameters
     ----------
     objective : list of float
         Loss plus penalty over the training rows.
@@ -18,12 +18,20 @@ class Record:
     update_ratio : list of float
         Size of a step over the size of the coefficients (Frobenius norms): of a minibatch solver's next
         step, tried on a random batch; of a certified solver, which has no such steps, of the pass.
+    is_stream : bool, default=False
+        Whether the passes are calls of `partial_fit`.
+
+    Examples
+    --------
+    >>> from sklearn_lossopt.monitor import Record
+    >>> Record(objective=[0.5], accuracy=[0.8], update_ratio=[1e-3])
+    Record(objective=[0.5], accuracy=[0.8], update_ratio=[0.001])
     """
 
     objective: list[float] = field(default_factory=list)
     accuracy: list[float] = field(default_factory=list)
     update_ratio: list[float] = field(default_factory=list)
-    is_stream: bool = False
+    is_stream: bool = field(default=False, repr=False)
 
 
 class Monitor:
@@ -80,6 +88,13 @@ class Monitor:
     def setup(self, estimator, context):
         """Begin a record; called by `fit`.
 
+        Parameters
+        ----------
+        estimator : SoftmaxClassifier or LinearSVMClassifier
+            What is fitted.
+        context : sklearn.callback.CallbackContext
+            The fit's task.
+
         Raises
         ------
         TypeError
@@ -98,10 +113,28 @@ class Monitor:
         self._open[id(context)] = self.runs_[-1]
 
     def on_fit_task_begin(self, estimator, context):
-        """Do nothing; called by `fit`."""
+        """Do nothing; called by `fit`.
+
+        Parameters
+        ----------
+        estimator : SoftmaxClassifier or LinearSVMClassifier
+            What is fitted.
+        context : sklearn.callback.CallbackContext
+            The task that begins.
+        """
 
     def on_fit_task_end(self, estimator, context, *, fitted_estimator=None):
-        """Record a pass; called by `fit`."""
+        """Record a pass; called by `fit`.
+
+        Parameters
+        ----------
+        estimator : SoftmaxClassifier or LinearSVMClassifier
+            What is fitted.
+        context : sklearn.callback.CallbackContext
+            The task that ends.
+        fitted_estimator : SoftmaxClassifier or LinearSVMClassifier, default=None
+            What it would be if training ended here.
+        """
         record = self._open.get(id(context.parent))
         if record is not None and fitted_estimator is not None:
             objective, accuracy, ratio = fitted_estimator._measures
@@ -110,7 +143,15 @@ class Monitor:
             record.update_ratio.append(ratio)
 
     def teardown(self, estimator, context):
-        """End the record; called by `fit`."""
+        """End the record; called by `fit`.
+
+        Parameters
+        ----------
+        estimator : SoftmaxClassifier or LinearSVMClassifier
+            What was fitted.
+        context : sklearn.callback.CallbackContext
+            The fit's task.
+        """
         self._open.pop(id(context), None)
 
     def _last(self, name):

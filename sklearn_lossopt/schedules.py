@@ -12,7 +12,15 @@ __all__ = ["Constant", "Cosine", "Exponential", "Inverse", "Plateau", "Restarts"
 
 
 class Constant(BaseEstimator):
-    """The same rate throughout."""
+    """The same rate throughout.
+
+    Examples
+    --------
+    >>> from sklearn_lossopt.schedules import Constant
+    >>> schedule = Constant()
+    >>> [round(schedule(epoch), 3) for epoch in range(3)]
+    [1.0, 1.0, 1.0]
+    """
 
     def __call__(self, epoch):
         return 1.0
@@ -25,6 +33,13 @@ class Exponential(BaseEstimator):
     ----------
     decay : float, default=0.95
         Factor from each pass to the next, in (0, 1].
+
+    Examples
+    --------
+    >>> from sklearn_lossopt.schedules import Exponential
+    >>> schedule = Exponential(decay=0.9)
+    >>> [round(schedule(epoch), 3) for epoch in range(4)]
+    [1.0, 0.9, 0.81, 0.729]
     """
 
     def __init__(self, decay=0.95):
@@ -44,6 +59,13 @@ class Step(BaseEstimator):
         What the rate is multiplied by at each step, in (0, 1].
     every : int, default=10
         Passes from step to step.
+
+    Examples
+    --------
+    >>> from sklearn_lossopt.schedules import Step
+    >>> schedule = Step(factor=0.5, every=2)
+    >>> [round(schedule(epoch), 3) for epoch in range(5)]
+    [1.0, 1.0, 0.5, 0.5, 0.25]
     """
 
     def __init__(self, factor=0.5, every=10):
@@ -63,6 +85,13 @@ class Inverse(BaseEstimator):
     ----------
     decay : float, default=0.01
         How fast the rate falls, >= 0.
+
+    Examples
+    --------
+    >>> from sklearn_lossopt.schedules import Inverse
+    >>> schedule = Inverse(decay=0.5)
+    >>> [round(schedule(epoch), 3) for epoch in range(4)]
+    [1.0, 0.667, 0.5, 0.4]
     """
 
     def __init__(self, decay=0.01):
@@ -81,6 +110,13 @@ class Cosine(BaseEstimator):
     ----------
     period : int, default=None
         Passes until the rate is 0; None is the estimator's `max_iter`.
+
+    Examples
+    --------
+    >>> from sklearn_lossopt.schedules import Cosine
+    >>> schedule = Cosine(period=4)
+    >>> [round(schedule(epoch), 3) for epoch in range(5)]
+    [1.0, 0.854, 0.5, 0.146, 0.0]
     """
 
     def __init__(self, period=None):
@@ -92,7 +128,18 @@ class Cosine(BaseEstimator):
         return self.period is not None
 
     def bind(self, max_iter):
-        """Give the schedule with its period resolved."""
+        """Give the schedule with its period resolved.
+
+        Parameters
+        ----------
+        max_iter : int
+            Passes that training has.
+
+        Returns
+        -------
+        Cosine
+            Itself, if it has a period.
+        """
         return self if self.period is not None else Cosine(max_iter)
 
     def __call__(self, epoch):
@@ -111,6 +158,13 @@ class Restarts(BaseEstimator):
         Passes of the first.
     growth : float, default=2
         Length of each over that of the one before, >= 1.
+
+    Examples
+    --------
+    >>> from sklearn_lossopt.schedules import Restarts
+    >>> schedule = Restarts(period=2)
+    >>> [round(schedule(epoch), 3) for epoch in range(7)]
+    [1.0, 0.5, 1.0, 0.854, 0.5, 0.146, 1.0]
     """
 
     suits_streams = False
@@ -145,6 +199,17 @@ class Plateau(BaseEstimator):
         Relative decrease that counts as progress.
     smallest : float, default=1e-3
         The rate does not fall below this share of the first.
+
+    Examples
+    --------
+    >>> from sklearn_lossopt.schedules import Plateau
+    >>> schedule = Plateau(patience=2).bind(max_iter=100)  # a classifier does so itself
+    >>> factors = []
+    >>> for epoch, objective in enumerate([1.0, 0.5, 0.5, 0.5, 0.5]):
+    ...     factors.append(schedule(epoch))
+    ...     schedule.see(objective)
+    >>> factors
+    [1.0, 1.0, 1.0, 1.0, 0.5]
     """
 
     suits_streams = False
@@ -156,7 +221,23 @@ class Plateau(BaseEstimator):
         self.smallest = smallest
 
     def bind(self, max_iter):
-        """Give a schedule that has seen nothing yet."""
+        """Give a schedule that has seen nothing yet.
+
+        Parameters
+        ----------
+        max_iter : int
+            Passes that training has; of no account here.
+
+        Returns
+        -------
+        Plateau
+            One that can be called.
+
+        Raises
+        ------
+        ValueError
+            If a parameter is out of range.
+        """
         _check_fraction(self, "factor")
         _check_fraction(self, "smallest")
         _check_count(self, "patience")
@@ -172,7 +253,13 @@ class Plateau(BaseEstimator):
         return self._now
 
     def see(self, value):
-        """Take note of a pass's objective or held-out loss."""
+        """Take note of a pass.
+
+        Parameters
+        ----------
+        value : float
+            Its objective or held-out loss.
+        """
         if value < self._best - self.threshold * abs(self._best) or self._best == math.inf:
             self._best, self._waited = value, 0
             return
@@ -183,7 +270,18 @@ class Plateau(BaseEstimator):
             self._now, self._waited = min(lower, self._now), 0
 
     def hurry(self, epoch):
-        """Whether to go on although nothing improves: until the least rate brought nothing either."""
+        """Whether to go on although nothing improves: until the least rate brought nothing either.
+
+        Parameters
+        ----------
+        epoch : int
+            The pass, from 0.
+
+        Returns
+        -------
+        bool
+            Whether to go on.
+        """
         return not self._is_over
 
 

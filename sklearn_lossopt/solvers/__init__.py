@@ -1,11 +1,12 @@
 """The solvers: objects for the estimators' `solver` parameter, and what "auto" picks."""
 
 from .certified import CertifiedSolver
-from .choice import choose
-from .dual import SDCA, DualMemory
+from .choice import choose as choose  # for the package alone, as DualMemory is
+from .dual import SDCA
+from .dual import DualMemory as DualMemory
 from .interior import InteriorPoint
 from .newton import Newton
-from .stochastic import SGD, Adagrad, Adam, AdamW, Momentum, Nesterov, RMSProp, StochasticSolver
+from .optimizers import SGD, Adagrad, Adam, AdamW, Momentum, Nesterov, RMSProp, StochasticSolver
 
 __all__ = [
     "SDCA",
@@ -18,8 +19,6 @@ __all__ = [
     "Nesterov",
     "Newton",
     "RMSProp",
-    "DualMemory",
-    "choose",
 ]
 
 BY_NAME = {

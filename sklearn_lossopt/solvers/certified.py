@@ -10,6 +10,25 @@ class CertifiedSolver(BaseEstimator):
 
     name: str  # for the estimators' `solver` parameter
 
+    def runner(self, tol, shuffle, n_jobs=1):
+        """What `train` runs.
+
+        Parameters
+        ----------
+        tol : float or None
+            Relative gap that is wanted.
+        shuffle : bool
+            Whether to visit rows in a new random order each pass.
+        n_jobs : int, default=1
+            Threads.
+
+        Returns
+        -------
+        object
+            With `start`, `run_pass`, `is_due`, `model` and `certify`.
+        """
+        raise NotImplementedError
+
 
 class Due:
     """Passes after which to certify: from the gaps so far, when it should be small enough.

@@ -67,12 +67,22 @@ TUNING = {
 
 
 class SDCA(CertifiedSolver):
-    """Stochastic dual coordinate ascent, for every loss and penalty."""
+    """Stochastic dual coordinate ascent, for every loss and penalty.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn_lossopt import LinearSVMClassifier
+    >>> from sklearn_lossopt.solvers import SDCA
+    >>> X, y = load_iris(return_X_y=True)
+    >>> model = LinearSVMClassifier(solver=SDCA(), alpha=0.01, l1_ratio=0.5).fit(X, y)
+    >>> bool(model.dual_gap_ <= 1e-4 * model.loss_curve_[-1])
+    True
+    """
 
     name = "sdca"
 
     def runner(self, tol, shuffle, n_jobs=1):
-        """What `train` runs."""
         return DualAscent(tol, shuffle, n_jobs)
 
 

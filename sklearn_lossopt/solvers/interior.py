@@ -23,12 +23,21 @@ class InteriorPoint(CertifiedSolver):
     """Primal-dual interior point method, for hinge losses with an L2 penalty and few parameters.
 
     The time of a pass grows with the square of the number of parameters.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn_lossopt import LinearSVMClassifier
+    >>> from sklearn_lossopt.solvers import InteriorPoint
+    >>> X, y = load_iris(return_X_y=True)
+    >>> model = LinearSVMClassifier(solver=InteriorPoint()).fit(X, y)
+    >>> bool(model.dual_gap_ <= 1e-4 * model.loss_curve_[-1])
+    True
     """
 
     name = "interior_point"
 
     def runner(self, tol, shuffle, n_jobs=1):
-        """What `train` runs."""
         return InteriorSteps()
 
 

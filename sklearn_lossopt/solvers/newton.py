@@ -27,12 +27,21 @@ class Newton(CertifiedSolver):
 
     Softmax and logistic loss, and the squared hinge one against the rest; the time of a pass grows with
     the square of the number of parameters (one against the rest: of features).
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn_lossopt import SoftmaxClassifier
+    >>> from sklearn_lossopt.solvers import Newton
+    >>> X, y = load_iris(return_X_y=True)
+    >>> model = SoftmaxClassifier(solver=Newton()).fit(X, y)
+    >>> bool(model.dual_gap_ <= 1e-4 * model.loss_curve_[-1])
+    True
     """
 
     name = "newton"
 
     def runner(self, tol, shuffle, n_jobs=1):
-        """What `train` runs."""
         return NewtonSteps(tol)
 
 

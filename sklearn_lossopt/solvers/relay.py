@@ -19,7 +19,6 @@ class Relay(CertifiedSolver):
         self.passes = passes
 
     def runner(self, tol, shuffle, n_jobs=1):
-        """What `train` runs."""
         runners = [solver.runner(tol, shuffle, n_jobs) for solver in (self.first, self.second)]
         return RelayRunner((self.first.name, self.second.name), runners, self.passes)
 
