@@ -538,7 +538,7 @@ class BaseLossClassifier(CallbackSupportMixin, SparseCoefMixin, LinearClassifier
                 holdout=holdout,
                 previous=previous,
                 verbose=self.verbose,
-                name=type(self).__name__,
+                name=type(self).__name__ + " (calibration)" * calibrates,
                 on_pass=None if tasks is None else tasks.watch(problem, start),
             )
             stopped = tasks is not None and tasks.is_stopped

@@ -1,6 +1,7 @@
 """A fit as scikit-learn's callbacks see it: a task, and in it a task for each pass."""
 
 import functools
+from numbers import Real
 
 from scipy import sparse
 
@@ -32,7 +33,8 @@ class Tasks:
 
     def __init__(self, estimator, data, n_passes, name="fit"):
         self.estimator = estimator
-        self.data = data
+        X, y, sample_weight = data
+        self.data = X, y, None if isinstance(sample_weight, Real) else sample_weight  # one for all: none
         self.n_passes = n_passes
         self.name = name
         self.root = self.task = self.problem = self.attributes_of = self.coef = None

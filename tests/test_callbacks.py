@@ -187,6 +187,8 @@ def test_passes_are_told_of_the_rows_they_go_over(frame, clouds):
     rows = [int(np.flatnonzero(weight == value)[0]) for value in metadata["sample_weight"]]
     assert (dense[rows] == X).all()
     assert (y[rows] == labels).all()
+    model.fit(frame(dense), y, 2.0)
+    assert keeper.data[-1][2] is None
     model.set_params(early_stopping=False).fit(frame(dense), y)
     assert np.shape(keeper.data[-1][1]) == y.shape
     assert keeper.data[-1][2] is None
@@ -559,3 +561,10 @@ def test_verbose_has_a_line_for_passes_without_a_certificate(digits, caplog):
     measured = [k + 1 for k, line in enumerate(caplog.messages) if "objective" in line]
     assert measured == model.loss_curve_iter_
     assert caplog.messages[0].startswith("SoftmaxClassifier pass 1: not measured, ")
+
+
+def test_verbose_tells_the_fit_for_calibration_apart(clouds, caplog):
+    model = LinearSVMClassifier(solver="sgd", verbose=1, max_iter=20, tol=None).fit(*clouds[:2])
+    names = [line.split(" pass ")[0] for line in caplog.messages]
+    assert names.count("LinearSVMClassifier") == model.n_iter_
+    assert names.count("LinearSVMClassifier (calibration)") > 0
