@@ -1,6 +1,6 @@
 """Linear classifiers trained as the "loss functions and optimization" lecture teaches."""
 
-from . import losses, monitor, penalties, schedules, solvers
+from . import exceptions, losses, monitor, penalties, schedules, solvers
 from ._softmax import SoftmaxClassifier
 from ._svm import LinearSVMClassifier
 from ._version import __version__
@@ -10,6 +10,7 @@ __all__ = [
     "LinearSVMClassifier",
     "SoftmaxClassifier",
     "__version__",
+    "exceptions",
     "losses",
     "monitor",
     "penalties",

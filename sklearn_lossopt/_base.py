@@ -13,7 +13,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d, validate_data
 
-from . import schedules, solvers
+from . import _saved, schedules, solvers
 from ._calibration import fit_temperature, log_probabilities
 from ._callbacks import Tasks
 from ._compat import (
@@ -352,9 +352,10 @@ class BaseLossClassifier(CallbackSupportMixin, SparseCoefMixin, LinearClassifier
         return told + "Raise max_iter, alpha or tol, or scale the features (sklearn.preprocessing)."
 
     def __getstate__(self):
-        state = super().__getstate__()
-        state.pop("_dual", None)  # as large as X may be, and only of use to a warm start
-        return state
+        return _saved.to_state(super().__getstate__())
+
+    def __setstate__(self, state):
+        super().__setstate__(_saved.from_state(state, type(self).__name__))
 
     # ------------------------------------------------------------------------------------- checking
 
