@@ -288,7 +288,8 @@ class BaseLossClassifier(CallbackSupportMixin, SparseCoefMixin, LinearClassifier
         if len(classes) < 2:
             raise ValueError(
                 f"{type(self).__name__} needs rows of at least 2 classes with positive weight; "
-                f"y has {len(classes)} class: {classes.tolist()!r}."
+                f"y has {len(classes)} class: {classes.tolist()!r}. Give rows of others, or "
+                "give them weight."
             )
         if before is not None and not np.array_equal(before, classes):
             raise ValueError(
@@ -303,13 +304,13 @@ class BaseLossClassifier(CallbackSupportMixin, SparseCoefMixin, LinearClassifier
         """After the attributes are set: warn of what went wrong, let Ctrl-C go on up."""
         if solution.interruption is not None:
             raise solution.interruption
-        if solution.status == "diverged" and solution.gap is not None:
+        if solution.status == "diverged" and (solution.gap is not None or np.isnan(self.learning_rate_)):
             warnings.warn(
                 f"{type(self).__name__} met numbers that are not finite in pass {solution.n_iter}; the best "
                 "weights so far are kept. The features' values are too large or too small: scale them "
                 "(sklearn.preprocessing.StandardScaler, MaxAbsScaler).",
                 ConvergenceWarning,
-                stacklevel=3,
+                stacklevel=4,
             )
         elif solution.status == "diverged":
             slower = (
@@ -323,16 +324,16 @@ class BaseLossClassifier(CallbackSupportMixin, SparseCoefMixin, LinearClassifier
                 f"weights so far are kept. {slower} the features (sklearn.preprocessing.StandardScaler, "
                 "MaxAbsScaler).",
                 ConvergenceWarning,
-                stacklevel=3,
+                stacklevel=4,
             )
         elif solution.gap is not None and solution.status == "max_iter" and self.tol is not None:
-            warnings.warn(self._why_not_converged(solution), ConvergenceWarning, stacklevel=3)
+            warnings.warn(self._why_not_converged(solution), ConvergenceWarning, stacklevel=4)
         elif solution.status == "max_iter" and self.tol is not None and not in_stream:
             warnings.warn(
                 f"{type(self).__name__} was still improving by more than tol={self.tol:g} when it reached "
                 f"max_iter={self.max_iter} passes. Raise max_iter or learning_rate, or scale the features.",
                 ConvergenceWarning,
-                stacklevel=3,
+                stacklevel=4,
             )
 
     def _why_not_converged(self, solution):
@@ -346,6 +347,11 @@ class BaseLossClassifier(CallbackSupportMixin, SparseCoefMixin, LinearClassifier
             return told + (
                 "With alpha=0 no gap can be proven: where classes can be separated there is no optimum, as "
                 "coefficients grow for ever. Set alpha > 0."
+            )
+        if not np.isfinite(solution.gap):
+            return told + (
+                "The features' values are too large or too small: scale them (sklearn.preprocessing."
+                "StandardScaler, MaxAbsScaler)."
             )
         if solution.state.is_stuck:
             return told + "Rounding errors end all progress here: raise tol, or alpha."
@@ -382,10 +388,14 @@ class BaseLossClassifier(CallbackSupportMixin, SparseCoefMixin, LinearClassifier
     def _check_validation(self, X_val, y_val, sample_weight_val, problem, classes, factors):
         """The problem of the validation rows, or None."""
         if (X_val is None) != (y_val is None):
-            raise ValueError("X_val and y_val go together: one of them is missing.")
+            given, missing = ("X_val", "y_val") if y_val is None else ("y_val", "X_val")
+            raise ValueError(f"X_val and y_val go together: {given} was given without {missing}. Give both.")
         if X_val is None:
             if sample_weight_val is not None:
-                raise ValueError("sample_weight_val was given without X_val and y_val.")
+                raise ValueError(
+                    "sample_weight_val was given without X_val and y_val, whose weights it holds: give them "
+                    "too, or leave it out."
+                )
             return None
         if self.early_stopping is False:
             raise ValueError(
@@ -397,10 +407,15 @@ class BaseLossClassifier(CallbackSupportMixin, SparseCoefMixin, LinearClassifier
             X_val = sparse.csr_array(X_val) if problem.is_sparse else X_val.toarray()
         y_val = column_or_1d(y_val)
         if len(y_val) != X_val.shape[0]:
-            raise ValueError(f"X_val has {X_val.shape[0]} rows, but y_val has {len(y_val)} labels.")
+            raise ValueError(
+                f"X_val has {X_val.shape[0]} rows, but y_val has {len(y_val)} labels: give one for each row."
+            )
         unknown = np.setdiff1d(y_val, classes)
         if unknown.size:
-            raise ValueError(f"y_val has labels that y does not have: {unknown!r}.")
+            raise ValueError(
+                f"y_val has labels that y does not have: {unknown!r}; the classes are {classes!r}. Leave "
+                "their rows out of X_val and y_val."
+            )
         weight = check_weight(sample_weight_val, X_val, "sample_weight_val")
         return self._problem(without_duplicates(X_val), y_val, weight, classes, factors)
 
@@ -426,13 +441,17 @@ class BaseLossClassifier(CallbackSupportMixin, SparseCoefMixin, LinearClassifier
     def _stream_classes(self, classes, known):
         """The classes of a stream, from its first call."""
         if classes is None and known is None:
-            raise ValueError("classes must be passed on the first call to partial_fit.")
+            raise ValueError(
+                "classes must be passed on the first call to partial_fit. Got classes=None: give all labels "
+                "that will ever come, such as np.unique of all y."
+            )
         if classes is None:
             return known
         classes = np.unique(column_or_1d(classes))
         if known is not None and not np.array_equal(known, classes):
             raise ValueError(
-                f"`classes={classes!r}` is not the same as on the last call to partial_fit, was: {known!r}."
+                f"`classes={classes!r}` is not the same as on the last call to partial_fit, was: {known!r}. "
+                "Give those or none; for other classes, begin with a clone."
             )
         if len(classes) < 2:
             raise ValueError(f"classes must name at least 2 classes. Got {classes!r} instead.")
@@ -455,7 +474,10 @@ class BaseLossClassifier(CallbackSupportMixin, SparseCoefMixin, LinearClassifier
         scale = (mean_weight or weight.max()) * np.finfo(X.dtype).tiny
         index = np.flatnonzero(weight > scale)  # what the dtype makes 0 of is absent too
         if not index.size:
-            raise ValueError("sample_weight times class_weight is zero for all rows: no row is left.")
+            raise ValueError(
+                f"sample_weight times class_weight is zero for all rows ({len(weight)}): no row is left. "
+                "Give a row of positive sample_weight a class of positive class_weight."
+            )
         if mean_weight is None:
             mean_weight = weight[index].mean()
         dtype = X.dtype

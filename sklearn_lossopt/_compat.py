@@ -75,7 +75,8 @@ def weights_of_classes(class_weight, classes, counts):
     labels = [label.item() if isinstance(label, np.generic) else label for label in classes]
     if not set(class_weight) & set(labels):
         raise ValueError(
-            f"class_weight names none of the classes {labels!r}: its keys are {list(class_weight)!r}."
+            f"class_weight names none of the classes {labels!r}: its keys are {list(class_weight)!r}. Use "
+            "the labels in y as keys, of the same type."
         )
     for k, label in enumerate(labels):
         weights[k] = class_weight.get(label, 1.0)

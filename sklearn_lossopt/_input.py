@@ -41,10 +41,13 @@ def check_weight(weight, X, name, *, may_be_zero=False):
         weight = np.full(n_rows, weight)
     weight = check_array(weight, ensure_2d=False, dtype=np.float64, input_name=name)
     if weight.shape != (n_rows,):
-        raise ValueError(f"{name}.shape == {weight.shape}, expected {(n_rows,)}!")
+        raise ValueError(f"{name}.shape == {weight.shape}, expected {(n_rows,)}: give a weight for each row.")
     if (weight < 0).any():
-        raise ValueError(f"Negative values in data passed to `{name}`: the smallest is {weight.min():g}.")
+        raise ValueError(
+            f"Negative values in data passed to `{name}`: the smallest is {weight.min():g}. Weights must be "
+            ">= 0; 0 leaves a row out."
+        )
     if not (may_be_zero or weight.any()):
-        raise ValueError(f"{name} is zero for all rows: at least one must be positive.")
+        raise ValueError(f"{name} is zero for all rows ({n_rows}): at least one must be positive.")
     # Only ratios matter but in a stream; the sums of huge weights would overflow.
     return weight if may_be_zero else weight / weight.max()

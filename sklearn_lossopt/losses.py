@@ -380,7 +380,10 @@ class _MarginLoss(Loss):
 
     def _margin_conjugate(self, u):
         """``sup_m -u m - loss(m)``."""
-        raise TypeError(f"{type(self).__name__} has no convex conjugate: it is not convex.")
+        raise TypeError(
+            f"{type(self).__name__} has no convex conjugate: it is not convex. Use a convex surrogate: "
+            "BinaryHinge, LogLoss or ExponentialLoss."
+        )
 
 
 class LogLoss(_MarginLoss):

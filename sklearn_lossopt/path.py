@@ -1,12 +1,14 @@
 """The solutions of a problem for many strengths of its penalty."""
 
 from dataclasses import replace
+from numbers import Integral, Real
 
 import numpy as np
 from sklearn.base import clone
 from sklearn.utils import Bunch
 
 from . import solvers
+from ._base import BaseLossClassifier
 from .certificate import gradient_of_dual
 from .kernels.rows import DenseRows, read_only
 from .penalties import ElasticNet
@@ -57,6 +59,8 @@ def regularization_path(
     ------
     ValueError
         If the solver certifies nothing, or an alpha is not positive.
+    TypeError
+        If the estimator is not one of this package.
 
     Examples
     --------
@@ -69,14 +73,20 @@ def regularization_path(
     >>> path.converged
     array([ True,  True,  True,  True,  True])
     """
+    if not isinstance(estimator, BaseLossClassifier):
+        raise TypeError(
+            "regularization_path needs a SoftmaxClassifier or a LinearSVMClassifier. Got a "
+            f"{type(estimator).__name__} instead. Of a Pipeline, give the last step and the rows it gets."
+        )
     model = clone(estimator).set_params(alpha=1.0, warm_start=False, early_stopping=False)
     model._validate_params()
     problem, classes, _, rng = model._prepare(X, y, sample_weight)
     start, previous = problem.model(), None
     if alphas is None:
-        if not (n_alphas >= 1 and 0 < alpha_min_ratio < 1):
+        are_numbers = isinstance(n_alphas, Integral) and isinstance(alpha_min_ratio, Real)
+        if not (are_numbers and n_alphas >= 1 and 0 < alpha_min_ratio < 1):
             raise ValueError(
-                "n_alphas must be at least 1 and alpha_min_ratio in (0, 1). Got "
+                "n_alphas must be an int, at least 1, and alpha_min_ratio in (0, 1). Got "
                 f"{n_alphas!r} and {alpha_min_ratio!r} instead."
             )
         top, start, previous = _where_all_vanish(problem, model.l1_ratio)

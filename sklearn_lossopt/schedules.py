@@ -5,6 +5,7 @@ scikit-learn's sense of parameters, so a search reaches them as ``schedule__deca
 """
 
 import math
+from numbers import Real
 
 from sklearn.base import BaseEstimator
 
@@ -98,8 +99,7 @@ class Inverse(BaseEstimator):
         self.decay = decay
 
     def __call__(self, epoch):
-        if not 0 <= self.decay < math.inf:
-            raise ValueError(f"Inverse: decay must be finite and >= 0; it is {self.decay!r}.")
+        _check_range(self, "decay", 0)
         return 1 / (1 + self.decay * epoch)
 
 
@@ -144,7 +144,10 @@ class Cosine(BaseEstimator):
 
     def __call__(self, epoch):
         if self.period is None:
-            raise ValueError("Cosine: period is None; set it, or let an estimator do so.")
+            raise ValueError(
+                "Cosine cannot be called yet, as its period is None: set it, or call what bind(max_iter) "
+                "gives. An estimator does so."
+            )
         _check_count(self, "period")
         return _half_cosine(epoch / self.period)
 
@@ -175,8 +178,7 @@ class Restarts(BaseEstimator):
 
     def __call__(self, epoch):
         _check_count(self, "period")
-        if not 1 <= self.growth < math.inf:
-            raise ValueError(f"Restarts: growth must be finite and >= 1; it is {self.growth!r}.")
+        _check_range(self, "growth", 1)
         period = self.period
         while epoch >= period:
             epoch -= period
@@ -241,15 +243,17 @@ class Plateau(BaseEstimator):
         _check_fraction(self, "factor")
         _check_fraction(self, "smallest")
         _check_count(self, "patience")
-        if not 0 <= self.threshold < math.inf:
-            raise ValueError(f"Plateau: threshold must be finite and >= 0; it is {self.threshold!r}.")
+        _check_range(self, "threshold", 0)
         fresh = Plateau(**self.get_params())
         fresh._now, fresh._best, fresh._waited, fresh._is_over = 1.0, math.inf, 0, False
         return fresh
 
     def __call__(self, epoch):
         if not hasattr(self, "_now"):
-            raise ValueError("Plateau: bind(max_iter) gives one that can be called; an estimator does so.")
+            raise ValueError(
+                f"{self!r} cannot be called yet, as it does not know how training goes: call what "
+                "bind(max_iter) gives, and tell that by `see`. An estimator does so."
+            )
         return self._now
 
     def see(self, value):
@@ -291,13 +295,19 @@ def _half_cosine(share):
 
 def _check_fraction(schedule, name):
     value = getattr(schedule, name)
-    if not 0 < value <= 1:
+    if not (isinstance(value, Real) and 0 < value <= 1):
         raise ValueError(f"{type(schedule).__name__}: {name} must be in (0, 1]; it is {value!r}.")
+
+
+def _check_range(schedule, name, least):
+    value = getattr(schedule, name)
+    if not (isinstance(value, Real) and least <= value < math.inf):
+        raise ValueError(f"{type(schedule).__name__}: {name} must be finite and >= {least}; it is {value!r}.")
 
 
 def _check_count(schedule, name):
     value = getattr(schedule, name)
-    if value < 1:
+    if not (isinstance(value, Real) and value >= 1):
         raise ValueError(f"{type(schedule).__name__}: {name} must be at least 1; it is {value!r}.")
 
 

@@ -121,6 +121,7 @@ class PassEnd(NamedTuple):
     update_ratio: float | None
 
 
+@np.errstate(over="ignore", invalid="ignore")  # where it matters, the estimator tells by a warning of its own
 def train(
     solver,
     problem: Problem,

@@ -13,7 +13,7 @@ import numpy as np
 from ..certificate import certify
 from ..kernels import losses
 from .certified import CertifiedSolver
-from .second_order import SecondOrder, add_outer, one_thread, signs
+from .second_order import SecondOrder, add_outer, describe, one_thread, signs
 
 TO_THE_EDGE = 0.995  # share of the way to the domain's edge that a step takes at most
 SMALL = 1e-15  # complementarity at which rounding ends all progress
@@ -68,8 +68,8 @@ class InteriorSteps(SecondOrder):
         """Prepare steps from `model`."""
         if not takes(problem):
             raise ValueError(
-                "solver='interior_point' needs a hinge loss and l1_ratio=0. Use solver='sdca', which takes "
-                "every loss and penalty."
+                "solver='interior_point' needs a hinge loss and l1_ratio=0. It got "
+                f"{describe(problem)}. Use solver='sdca', which takes every loss and penalty."
             )
         state = super().start(problem, model, rng, previous)
         state.is_settled = True

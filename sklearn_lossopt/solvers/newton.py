@@ -13,7 +13,7 @@ from ..certificate import certify
 from ..kernels import losses
 from ..kernels.gram import add_gram
 from .certified import CertifiedSolver
-from .second_order import SecondOrder, add_outer, one_thread, signs
+from .second_order import SecondOrder, add_outer, describe, one_thread, signs
 
 SMALL = 1e-13  # a Newton decrement below this share of the objective is rounding
 NEAR = 1e-2  # a decrement, relative, from which on steps converge quadratically
@@ -72,7 +72,8 @@ class NewtonSteps(SecondOrder):
         if not takes(problem):
             raise ValueError(
                 "solver='newton' needs a smooth loss and no L1: softmax, logistic, or squared hinge with "
-                "multi_class='ovr', and l1_ratio=0. Use solver='sdca', which takes every loss and penalty."
+                f"multi_class='ovr', and l1_ratio=0. It got {describe(problem)}. Use solver='sdca', which "
+                "takes every loss and penalty."
             )
         return super().start(problem, model, rng, previous)
 

@@ -14,7 +14,22 @@ from ..certificate import BestBound
 from ..kernels import losses
 
 OUTPUTS_APART = (losses.LOGISTIC, losses.HINGE, losses.HINGE + losses.SQUARED)  # each has its own Hessian
+MULTI_CLASS = {
+    losses.WESTON_WATKINS: "weston_watkins",
+    losses.CRAMMER_SINGER: "crammer_singer",
+    losses.HINGE: "ovr",
+}
 ROOM = 2**19  # numbers in a block of rows times outputs: they should stay in the cache
+
+
+def describe(problem):
+    """Loss and penalty of a problem, by the estimators' parameters."""
+    loss = "cross-entropy"
+    if problem.loss not in (losses.SOFTMAX, losses.LOGISTIC):
+        loss = f"loss={'squared_hinge' if problem.loss >= losses.SQUARED else 'hinge'!r}"
+        if problem.n_outputs > 1:
+            loss += f" with multi_class={MULTI_CLASS[problem.loss % losses.SQUARED]!r}"
+    return f"{loss} and l1_ratio={problem.penalty.l1_ratio:g}"
 
 
 class _OneThread:
