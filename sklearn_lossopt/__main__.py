@@ -1,248 +1,66 @@
-"""The demonstration: ``python -m sklearn_lossopt [--out FILE] [--seed SEED] [--quick]``.
+"""``python -m sklearn_lossopt``: a demonstration on scikit-learn's digits, or a run on your own data.
 
-On scikit-learn's bundled digits it tunes lambda (`alpha`) and the learning rate of both estimators
-by cross-validation and prints them beside scikit-learn's linear classifiers. ``--out`` draws the
-loss curves.
+``--data FILE`` tunes both estimators on a file of your own, reports and saves the better one
+(`_own_data`). Without it, the digits take its place (`_demo`).
 """
 
 import argparse
-import math
-import os
-import sys
-import time
-import warnings
-from collections import namedtuple
 from pathlib import Path
 
-import numpy as np
-from sklearn.base import clone
-from sklearn.datasets import load_digits
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression, SGDClassifier
-from sklearn.metrics import log_loss
-from sklearn.model_selection import GridSearchCV, ParameterGrid, StratifiedKFold, train_test_split
-from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import MinMaxScaler
-from sklearn.svm import LinearSVC
-from threadpoolctl import threadpool_limits
-
-from . import LinearSVMClassifier, SoftmaxClassifier
-from .losses import CrossEntropy
-from .penalties import ElasticNet
-
-# Of equally good ones a search takes the first: the strongest penalty, then the automatic rate.
-ALPHAS = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5)
-RATES = ("auto", 0.01, 0.1, 1.0)
-TIMED_FITS = 3
-FORMATS = (".jpg", ".pdf", ".png", ".svg", ".webp")
-ABOUT = """Digits: {} training rows, {} test rows, {} features scaled to [0, 1].
-alpha and learning rate are chosen by cross-validation on the training rows alone. The test rows are
-never seen while choosing: they only say, at the end, how well the chosen models do on new rows.
-"""
-NOTES = """
-fit time: median of {} fits of scaler and model, after compilation, on one BLAS thread (best for so few
-rows). objective: mean cross-entropy + alpha/2 |W|^2 of the training rows at alpha = {:g}, for the models
-that minimize it; LogisticRegression does at C = 1 / (alpha * {}).
-*: stopped at its limit of passes, before its own tolerance (ConvergenceWarning)."""
+OWN_DATA = ("target", "test", "save", "force", "impute", "max_features")  # only with --data
+MAX_FEATURES = 10**7
 
 
-Data = namedtuple("Data", "X_train X_test y_train y_test")
-Row = namedtuple("Row", "name converged seconds accuracy log_loss objective")  # nan: has none
-
-
-class Progress:
-    """A scorer that counts the fits it is called for on stderr."""
-
-    def __init__(self, name, n_fits):
-        self.name = name
-        self.n_fits = n_fits
-        self.done = 0
-        self.start = time.perf_counter()
-        self.live = sys.stderr.isatty()
-        self.show()
-
-    def __call__(self, estimator, X, y):
-        score = estimator.score(X, y)
-        self.done += 1
-        self.show()
-        return score
-
-    def show(self):
-        """Write the counter over itself, on a terminal only."""
-        if self.live:
-            print(f"\r{self.name}: {self.done}/{self.n_fits} fits", end="", file=sys.stderr, flush=True)
-
-    def finish(self):
-        """Leave one line behind."""
-        line = f"{self.name}: {self.done} fits in {time.perf_counter() - self.start:.1f} s"
-        print("\r" * self.live + line, file=sys.stderr, flush=True)
-
-
-def in_pipeline(model):
-    """The model behind the scaling that all of them get."""
-    return Pipeline([("scale", MinMaxScaler()), ("model", model)])
-
-
-def tune(model, data, seed, *, quick=False):
-    """Search alpha and the learning rate by cross-validation on the training rows."""
-    grid = {
-        "model__learning_rate": RATES[::3] if quick else RATES,
-        "model__alpha": ALPHAS[2:4] if quick else ALPHAS,
-    }
-    folds = StratifiedKFold(2 if quick else 4, shuffle=True, random_state=seed)
-    progress = Progress(type(model).__name__, len(ParameterGrid(grid)) * folds.n_splits)
-    search = GridSearchCV(in_pipeline(model), grid, scoring=progress, cv=folds, error_score="raise")
-    with warnings.catch_warnings():
-        # A rate that is too high or too low is part of a grid.
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        search.fit(data.X_train, data.y_train)
-    progress.finish()
-    return search
-
-
-def softmax_objective(pipeline, data, alpha):
-    """Mean cross-entropy of the training rows plus ``alpha / 2 |W|^2``, in float64."""
-    model = pipeline["model"]
-    X = np.asarray(pipeline[:-1].transform(data.X_train), dtype=np.float64)
-    scores = X @ model.coef_.T.astype(np.float64) + model.intercept_
-    loss = CrossEntropy().mean(scores, np.searchsorted(model.classes_, data.y_train))
-    return loss + ElasticNet(alpha).value(model.coef_)
-
-
-def measure(name, pipeline, data, alpha=None):
-    """Fit a few times and look at the test rows; with alpha, also at the softmax objective."""
-    times = []
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", ConvergenceWarning)
-        for _ in range(TIMED_FITS):
-            pipeline = clone(pipeline)
-            start = time.perf_counter()
-            pipeline.fit(data.X_train, data.y_train)
-            times.append(time.perf_counter() - start)
-    converged = not any(issubclass(w.category, ConvergenceWarning) for w in caught)
-    accuracy, loss = pipeline.score(data.X_test, data.y_test), math.nan
-    if hasattr(pipeline, "predict_proba"):
-        loss = log_loss(data.y_test, pipeline.predict_proba(data.X_test), labels=pipeline.classes_)
-    objective = math.nan if alpha is None else softmax_objective(pipeline, data, alpha)
-    return Row(name, converged, float(np.median(times)), accuracy, loss, objective)
-
-
-def compare(softmax, svm, data, seed):
-    """Rows of the table: the two tuned models, then scikit-learn's."""
-    alpha = softmax["model"].alpha
-    same = LogisticRegression(C=1 / (alpha * len(data.y_train)), max_iter=10_000)
-    sgd = SGDClassifier(loss="log_loss", random_state=seed)
-    return [
-        measure("SoftmaxClassifier (tuned)", softmax, data, alpha),
-        measure("LinearSVMClassifier (tuned)", svm, data),
-        measure("LogisticRegression (same objective)", in_pipeline(same), data, alpha),
-        measure("LogisticRegression", in_pipeline(LogisticRegression()), data),
-        measure("SGDClassifier (log_loss)", in_pipeline(sgd), data),
-        measure("LinearSVC", in_pipeline(LinearSVC(random_state=seed)), data),
-    ]
-
-
-def print_table(rows):
-    """Print the rows; what a model does not have stays blank."""
-    width = max(len(row.name) for row in rows) + 1
-    print(f"\n{'':{width}}  fit time (s)  test accuracy  test log loss  objective")
-    for row in rows:
-        line = f"{row.seconds:12.4f}  {row.accuracy:13.4f}  {row.log_loss:13.4f}  {row.objective:9.6f}"
-        print(f"{row.name + '*' * (not row.converged):{width}}  {line.replace('nan', '   ')}".rstrip())
-
-
-def fail(message):
-    """End with one line and exit code 2."""
-    print(f"error: {message}", file=sys.stderr)
-    sys.exit(2)
-
-
-def check_picture(path):
-    """End here if `draw` could not write there; leaves no file behind."""
-    try:
-        import matplotlib.figure  # noqa: F401
-    except ImportError as error:
-        fail(f'--out needs matplotlib ({error}). Install it: pip install "sklearn-lossopt[plot]"')
-    if path.suffix.lower() not in FORMATS:
-        fail(f"--out {path}: the file's name must end in one of {', '.join(FORMATS)}")
-    existed = os.path.lexists(path)
-    try:
-        path.open("ab").close()
-        if not existed:
-            path.unlink()
-    except OSError as error:
-        fail(f"--out {path}: cannot be written ({error.strerror})")
-
-
-def draw(pipelines, data, path):
-    """Save the loss curves of the chosen models, and of a second fit with rows held out."""
-    from matplotlib.figure import Figure  # without pyplot: always Agg, no window
-
-    figure = Figure(figsize=(11, 4.5), layout="constrained")
-    for axes, pipeline in zip(figure.subplots(1, 2), pipelines, strict=True):
-        model = pipeline["model"]
-        stopped = clone(pipeline).set_params(model__early_stopping=True)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            if getattr(model, "calibration", None):  # or the curve goes on from its fit
-                pipeline = clone(pipeline).set_params(model__calibration=None)
-                pipeline.fit(data.X_train, data.y_train)
-            stopped.fit(data.X_train, data.y_train)
-        curves = {
-            "training objective": pipeline["model"].loss_curve_,
-            "held-out loss (a second fit, without 10% of the rows)": stopped["model"].validation_loss_curve_,
-        }
-        for label, curve in curves.items():
-            axes.semilogy(range(1, len(curve) + 1), curve, label=label)
-        axes.set_title(f"{type(model).__name__}\nalpha {model.alpha:g}, learning rate {model.learning_rate}")
-        axes.set(xlabel="epoch (pass over the training rows)", ylabel="loss")
-        axes.grid(alpha=0.3, which="both")
-        axes.legend()
-    try:
-        figure.savefig(path, dpi=120)
-    except OSError as error:
-        fail(f"--out {path}: cannot be written ({error.strerror})")
-
-
-def demonstrate(data, options):
-    """Tune, compare, print, draw."""
-    models = (model(random_state=options.seed) for model in (SoftmaxClassifier, LinearSVMClassifier))
-    searches = [tune(model, data, options.seed, quick=options.quick) for model in models]
-    best = [search.best_estimator_ for search in searches]
-    for search in searches:
-        model = search.best_estimator_["model"]
-        print(
-            f"{type(model).__name__}: best alpha {model.alpha:g}, best learning rate {model.learning_rate} "
-            f"(solver {model.solver_}), cross-validated accuracy {search.best_score_:.4f}"
-        )
-    print_table(compare(*best, data, options.seed))
-    print(NOTES.format(TIMED_FITS, best[0]["model"].alpha, len(data.y_train)))
-    if options.out:
-        draw(best, data, options.out)
-        print(f"\nLoss curves: {options.out}")
-
-
-def main(argv=None):
-    """Run the demonstration; SystemExit with code 2 where the picture cannot be written."""
+def _parser():
     parser = argparse.ArgumentParser(
         prog="python -m sklearn_lossopt",
-        description="Tune both estimators on the digits and print them beside scikit-learn's.",
+        description="Tune both estimators on a file of your own (--data) or on scikit-learn's digits, and "
+        "print them beside scikit-learn's.",
     )
     parser.add_argument("--out", type=Path, metavar="FILE", help="save the loss curves as a picture")
     parser.add_argument("--seed", type=int, default=0, help="of split, folds and fits (default: 0)")
     parser.add_argument("--quick", action="store_true", help="search a smaller grid")
+    own = parser.add_argument_group("your own data")
+    own.add_argument(
+        "--data", type=Path, metavar="FILE", help=".csv, .parquet, .npz, .svmlight, .libsvm or .svm"
+    )
+    own.add_argument(
+        "--target",
+        metavar="NAME",
+        help="column of the labels (default: one named target, label, class or y, else the last), or "
+        "array of an .npz (default: y)",
+    )
+    own.add_argument("--test", type=Path, metavar="FILE", help="test rows (default: a quarter of the rows)")
+    own.add_argument("--save", type=Path, metavar="MODEL", help="save the better pipeline by joblib")
+    own.add_argument("--force", action="store_true", help="let --save and --out overwrite files")
+    own.add_argument("--impute", action="store_true", help="fill in missing values, inside the pipeline")
+    own.add_argument(
+        "--max-features",
+        type=int,
+        metavar="N",
+        help=f"refuse sparse files with more features (default: {MAX_FEATURES})",
+    )
+    return parser
+
+
+def main(argv=None):
+    """Run; SystemExit with code 2 where an option, a file or the data cannot be used."""
+    parser = _parser()
     options = parser.parse_args(argv)
     if not 0 <= options.seed < 2**32:
         parser.error("--seed must be in [0, 2**32)")
-    if options.out:
-        check_picture(options.out)
-    X, y = load_digits(return_X_y=True)
-    data = Data(*train_test_split(X, y, test_size=0.25, stratify=y, random_state=options.seed))
-    print(ABOUT.format(len(data.y_train), len(data.y_test), data.X_train.shape[1]), flush=True)
-    # Products this small cost less than threads that wait for each other: where other programs run,
-    # LogisticRegression takes 20 times as long on two.
-    with threadpool_limits(1, user_api="blas"):
-        demonstrate(data, options)
+    if options.max_features is not None and options.max_features < 1:
+        parser.error("--max-features must be at least 1")
+    if options.data is None:
+        alone = [f"--{name.replace('_', '-')}" for name in OWN_DATA if getattr(options, name)]
+        if alone:
+            parser.error(f"{', '.join(alone)}: only with --data FILE")
+        from ._demo import run
+    else:
+        if options.max_features is None:
+            options.max_features = MAX_FEATURES
+        from ._own_data import run
+    run(options)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from numbers import Real
 
 from scipy import sparse
 
-from ._compat import safe_indexing
+from ._compat import rows_of
 from .solvers.probe import relative_size
 
 
@@ -128,8 +128,8 @@ class Tasks:
         if len(index) == len(self.problem.target):
             return data
         X, y, sample_weight = self.data
-        data["X"] = lambda: safe_indexing(X.tocsr() if sparse.issparse(X) else X, index)
-        data["y"] = lambda: safe_indexing(y, index)
+        data["X"] = lambda: rows_of(X.tocsr() if sparse.issparse(X) else X, index)
+        data["y"] = lambda: rows_of(y, index)
         if sample_weight is not None:
-            data["metadata"] = lambda: {"sample_weight": safe_indexing(sample_weight, index)}
+            data["metadata"] = lambda: {"sample_weight": rows_of(sample_weight, index)}
         return data

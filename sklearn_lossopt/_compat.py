@@ -52,13 +52,13 @@ __all__ = [
     "LinearClassifierMixin",
     "SparseCoefMixin",
     "StrOptions",
+    "rows_of",
     "weights_of_classes",
     "fit_context",
-    "safe_indexing",
 ]
 
 fit_context = _fit_context
-safe_indexing = _safe_indexing
+rows_of = _safe_indexing  # of arrays, sparse ones, data frames
 
 
 def weights_of_classes(class_weight, classes, counts):

@@ -11,7 +11,8 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from sklearn_lossopt import SoftmaxClassifier
-from sklearn_lossopt import __main__ as demo
+from sklearn_lossopt import _demo as demo
+from sklearn_lossopt.__main__ import main
 
 NUMBERS = {  # columns with a number: fit time, accuracy, log loss, objective
     "SoftmaxClassifier (tuned)": 4,
@@ -31,7 +32,7 @@ def run(tmp_path_factory):
         out, err = io.StringIO(), io.StringIO()
         patch.setattr(sys, "stdout", out)
         patch.setattr(sys, "stderr", err)
-        demo.main(["--quick", "--seed", "1", "--out", str(picture)])
+        main(["--quick", "--seed", "1", "--out", str(picture)])
     return out.getvalue(), err.getvalue(), picture
 
 
@@ -103,7 +104,7 @@ def test_softmax_objective_is_the_estimators(digits):
 def test_bad_out_ends_at_once(name, tmp_path, capsys):
     (tmp_path / "folder.png").mkdir()
     with pytest.raises(SystemExit) as end:
-        demo.main(["--out", str(tmp_path / name)])
+        main(["--out", str(tmp_path / name)])
     assert end.value.code == 2
     output = capsys.readouterr()
     assert output.out == ""
@@ -116,7 +117,7 @@ def test_out_without_matplotlib_names_the_extra(tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(SystemExit) as end:
-        demo.main(["--out", str(tmp_path / "curves.png")])
+        main(["--out", str(tmp_path / "curves.png")])
     assert end.value.code == 2
     assert 'pip install "sklearn-lossopt[plot]"' in capsys.readouterr().err
 
@@ -146,7 +147,7 @@ def test_full_disk_is_one_line(tmp_path, capsys, monkeypatch):
 @pytest.mark.usefixtures("no_work")
 def test_bad_seed(capsys):
     with pytest.raises(SystemExit, match="2"):
-        demo.main(["--seed", "-1"])
+        main(["--seed", "-1"])
     assert "--seed must be in" in capsys.readouterr().err
 
 
