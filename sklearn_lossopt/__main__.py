@@ -59,7 +59,7 @@ def main(argv=None):
     else:
         if options.max_features is None:
             options.max_features = MAX_FEATURES
-        from ._own_data import run
+        from ._own_data.run import run
     run(options)
 
 

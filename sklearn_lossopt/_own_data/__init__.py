@@ -1,5 +1,1 @@
 """``python -m sklearn_lossopt --data FILE``: both estimators on a file of one's own."""
-
-from .run import run
-
-__all__ = ["run"]

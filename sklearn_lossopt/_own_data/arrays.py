@@ -11,8 +11,8 @@ PARTS = ("data", "indices", "indptr", "shape")
 def read_npz(path, target, max_features, *, are_test_rows=False):
     """Read arrays X, y, or X_train, y_train, X_test, y_test."""
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as members:
+            arrays = {name: members[name] for name in members.files}
     except Exception as error:  # zipfile, zlib, tokenize, ...: a hostile file finds them all
         if "Object arrays" in str(error):
             raise DataError(
@@ -147,17 +147,18 @@ def read_svmlight(paths, target, max_features):
             X, y, queries = load_svmlight_file(path, zero_based=True, query_id=True)
         except Exception as error:  # ValueError, OverflowError, MemoryError, UnicodeDecodeError, ...
             if isinstance(error, OverflowError):
-                error = "an index, or a label, is beyond what a number can hold; see --max-features"
+                told = f"an index is too large: not more than the {max_features} that --max-features allows"
+                raise broken(path, told) from error
             raise broken(path, error) from error
-        _not_too_many(X.shape[1], path, max_features)
         notes = ["its qid fields are not used"] if np.any(queries) else []
         loaded.append(Table(sparse.csr_array(X), as_labels(y, path, "the first field"), "first field", notes))
     # As the format's inventor counts: from 1, unless an index of 0 shows otherwise.
     first = min((table.X.indices.min() for table in loaded if table.X.nnz), default=1)
     is_zero_based = bool(first == 0)
     n_features = max(table.X.shape[1] for table in loaded) - (not is_zero_based)
-    for table in loaded:
+    for path, table in zip(paths, loaded, strict=True):
         X = table.X
+        _not_too_many(X.shape[1] - (not is_zero_based), path, max_features)
         indices = X.indices if is_zero_based else X.indices - 1
         table.X = sparse.csr_array((X.data, indices, X.indptr), shape=(X.shape[0], max(n_features, 0)))
     loaded[0].notes.append(f"features are counted from {0 if is_zero_based else 1}")

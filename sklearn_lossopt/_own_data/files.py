@@ -14,6 +14,7 @@ FORMATS = {
     ".libsvm": "svmlight",
     ".svm": "svmlight",
 }
+FRAMES = {"csv": read_csv, "parquet": read_parquet}
 
 
 def read(path, test_path, target, max_features):
@@ -39,6 +40,11 @@ def read(path, test_path, target, max_features):
         If a file cannot be used.
     """
     kinds = [_format(each) for each in (path, test_path) if each]
+    if len({kind in FRAMES for kind in kinds}) > 1:
+        raise DataError(
+            f"{test_path}: its columns cannot be matched with those of {path}: give both as tables (.csv, "
+            ".parquet) or both as arrays (.npz, .svmlight)"
+        )
     if kinds == ["svmlight", "svmlight"]:
         table, table.test = read_svmlight([path, test_path], target, max_features)
         return table
@@ -75,16 +81,11 @@ def _read(path, kind, target, max_features, like=None):
         return read_npz(path, target, max_features, are_test_rows=like is not None)
     if kind == "svmlight":
         return read_svmlight([path], target, max_features)[0]
-    return {"csv": read_csv, "parquet": read_parquet}[kind](path, target, like)
+    return FRAMES[kind](path, target, like)
 
 
 def _match(table, test, path):
     """Give test rows the columns of the others, or raise."""
-    if table.is_frame != test.is_frame:
-        raise DataError(
-            f"{path}: its columns cannot be matched with those of --data: give both as tables (.csv, "
-            ".parquet) or both as arrays (.npz, .svmlight)"
-        )
     if not table.is_frame:
         if table.X.shape[1] != test.X.shape[1]:
             raise DataError(
