@@ -14,6 +14,7 @@ FEW_VALUES = 50  # distinct texts that a column may have, however long, and not 
 PROSE_WORDS = 3  # words a text has on average, at least, to be prose
 RARE_WORDS = 1000  # rows from which on words of a single row are left out
 WORD = r"(?u)\b\w+\b"
+LARGEST = 1e100  # so that sums of squares are finite
 DATE = r"\d{4}-\d\d-\d\d(?:[ T].*)?"
 
 
@@ -39,6 +40,11 @@ def _check(values, path, what, impute):
         infinite = int(np.isinf(values).sum())
         if infinite:
             raise DataError(f"{path}: {what} has {infinite} infinite values; replace them")
+        large = np.fmax.reduce(np.abs(np.asarray(values)), axis=None, initial=0)
+        if float(large) > LARGEST:  # of float32 the limit itself would overflow
+            raise DataError(
+                f"{path}: {what} has values as large as {large:g}, too large to square; divide them"
+            )
 
 
 def days(frame):

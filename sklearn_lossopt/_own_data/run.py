@@ -147,7 +147,8 @@ def describe(table, data, options, lines, notes):
     """Print what was read, and what will be done with it."""
     classes, counts = np.unique(np.r_[data.y_train, data.y_test], return_counts=True)
     n_rows, n_features = len(data.y_train) + len(data.y_test), table.X.shape[1]
-    print(f"{options.data}: {n_rows} rows, {n_features} features, {len(classes)} classes ({table.target})")
+    features = f"{n_features} {'columns' if table.is_frame else 'features'}"
+    print(f"{options.data}: {n_rows} rows, {features}, {len(classes)} classes; labels: {table.target}")
     order = np.argsort(-counts, kind="stable")
     shown = ", ".join(f"{classes[k]} {counts[k]}" for k in order[:10])
     print(f"rows by class: {shown}" + (f" and {len(classes) - 10} more classes" if len(classes) > 10 else ""))
