@@ -407,6 +407,14 @@ def test_csv_that_is_not_utf8(refused, tmp_path):
     assert "truncated, or not text in UTF-8" in refused("--data", "data.csv")
 
 
+def test_parquet_that_is_not_utf8(refused, tmp_path):
+    data = frame()
+    data.to_parquet("data.parquet", compression=None, use_dictionary=False)
+    path = tmp_path / "data.parquet"
+    path.write_bytes(path.read_bytes().replace(b"spam", b"sp\xe4m"))
+    assert "truncated or not a .parquet file" in refused("--data", "data.parquet")
+
+
 def test_columns_of_which_no_features_can_be_made(refused):
     frame().assign(parts=[[1, 2]] * N_ROWS).to_parquet("data.parquet")
     assert "column 'parts' holds object (ndarray), of which no features can be made" in refused(

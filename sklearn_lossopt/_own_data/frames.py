@@ -113,6 +113,7 @@ def read_parquet(path, target, like=None):
     try:
         with path.open("rb") as file:  # a name alone might be taken for a data set's folder
             columns = parquet.ParquetFile(file).read()
+        columns.validate(full=True)  # or text that is not UTF-8 shows later
         for i, column in enumerate(columns.schema):
             if pyarrow.types.is_decimal(column.type):
                 columns = columns.set_column(i, column.name, columns.column(i).cast(pyarrow.float64()))
