@@ -102,6 +102,8 @@ def test_saved_pipeline_is_the_better_one_and_loads_as_told(whole):
     assert accuracy_score(new.kind, labels) > 0.8
     better = re.search(r"better in cross-validation: (\w+)", out)[1]
     assert type(names["model"]["model"]).__name__ == better
+    softmax, svm = map(float, re.findall(r"cross-validated accuracy (\S+);", out))
+    assert better == ("LinearSVMClassifier" if svm > softmax else "SoftmaxClassifier")
     # The saved model is the one in the table: fitted on the training rows, not on all.
     assert names["model"]["features"].transformers_[0][1][-1].n_samples_seen_ == 67
 
@@ -310,6 +312,7 @@ def test_rare_classes_stay_in_the_training_rows(cli):
     code, out, err = cli("--data", "data.npz")
     assert code == 0, err
     assert "note: classes of a single row are in the training rows alone: '10', '11'" in out
+    assert "split: 45 training rows, 15 test rows" in out  # 43 + 2, of 58 + 2
 
 
 # ------------------------------------------------------------------------------------- files written
