@@ -59,6 +59,11 @@ def days(frame):
     return frame.apply(count)
 
 
+def with_nan(texts):
+    """Text with NaN for all that is missing: None too, as pandas reads some files in some releases."""
+    return texts.astype(object).where(texts.notna(), np.nan)
+
+
 def tidy(table, path):
     """Give a frame's columns a dtype that says their kind: numbers, dates, categories or text."""
     import pandas
@@ -74,8 +79,7 @@ def _tidy(column, path):
     if held <= {bool, int, float}:
         return column.astype(float)
     if held == {str}:
-        # One mark of what is missing, and one dtype, whichever pandas and format these come from.
-        return column.astype(object).where(column.notna(), np.nan)
+        return with_nan(column)
     kinds = ", ".join(sorted(kind.__name__ for kind in held))
     raise DataError(
         f"{path}: column {column.name!r} holds {column.dtype} ({kinds}), of which no features can be made; "
@@ -159,7 +163,8 @@ def _of_frame(X, impute):
         parts.append(("dates", make_pipeline(*steps), names["date"]))
         lines.append(f"{_columns(names['date'], 'of dates')}: days since 1970, standardized{filled}")
     if names["category"]:
-        parts.append(("categories", _encoder(X, names["category"]), names["category"]))
+        steps = [FunctionTransformer(with_nan)] * impute + [_encoder(X, names["category"])]
+        parts.append(("categories", make_pipeline(*steps), names["category"]))
         own = ", missing values a category of their own" if impute else ""
         values = {name: X[name].nunique() for name in names["category"]}
         if max(values.values()) > FEW_VALUES:
@@ -187,7 +192,8 @@ def _encoder(X, names):
 
 def _words(n_rows, impute):
     """Tf-idf of one column."""
-    fill = [SimpleImputer(strategy="constant", fill_value="", keep_empty_features=True)] if impute else []
+    empty = SimpleImputer(strategy="constant", fill_value="", keep_empty_features=True)
+    fill = [FunctionTransformer(with_nan), empty] if impute else []
     rare = 2 if n_rows >= RARE_WORDS else 1
     words = TfidfVectorizer(sublinear_tf=True, min_df=rare, token_pattern=WORD, dtype=np.float32)
     return make_pipeline(*fill, FunctionTransformer(np.ravel), words)
