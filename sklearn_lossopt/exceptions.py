@@ -19,6 +19,15 @@ class ModelVersionWarning(UserWarning):
     ----------
     estimator_name, current_version, original_version : str
         The parameters.
+
+    Examples
+    --------
+    Where only models of this very version may be read:
+
+    >>> import warnings
+    >>> from sklearn_lossopt.exceptions import ModelVersionWarning
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("error", ModelVersionWarning)
     """
 
     def __init__(self, estimator_name, current_version, original_version):

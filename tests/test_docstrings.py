@@ -16,7 +16,7 @@ IGNORED = {
 
 
 def is_ours(thing):
-    return thing.__module__.startswith("sklearn_lossopt")
+    return (getattr(thing, "__module__", None) or "").startswith("sklearn_lossopt")
 
 
 def members(name, thing):

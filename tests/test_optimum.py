@@ -53,7 +53,7 @@ def test_full_batch_ends_at_the_optimum_with_its_zeros(name, solver, l1_ratio, r
     loss = losses.LogLoss() if binary else losses.CrossEntropy()
     key = name, l1_ratio
     if key not in references:
-        references[key] = optimum(loss, X, y, penalty, n_outputs=1 if binary else 10)
+        references[key] = optimum(loss, X, y, penalty, n_outputs=1 if binary else 10, tol=1e-12)
     coef, _, best, residual = references[key]
     assert residual < 1e-11
     model = SoftmaxClassifier(alpha=alpha, l1_ratio=l1_ratio, **run(solver, rate)).fit(X, y)
