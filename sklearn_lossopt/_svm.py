@@ -53,9 +53,8 @@ class LinearSVMClassifier(BaseLossClassifier):
         weight decay makes it end elsewhere than at the optimum).
 
         "auto" is a certified solver, or two in turn, chosen by the data; momentum if
-        `learning_rate`, `schedule`, `batch_size` or `average` is not at its default, in `partial_fit`, where
-        dual variables (n_samples x n_classes) would need more memory than X, and for
-        Weston-Watkins hinges, not squared, of more than 50 classes.
+        `learning_rate`, `schedule`, `batch_size` or `average` is not at its default, in `partial_fit`, and
+        where dual variables (n_samples x n_classes) would need more memory than X.
     learning_rate : "auto" or float, default="auto"
         A float > 0 is the plain textbook step in the coordinates of X. "auto" scales (and, dense
         with intercept, centers) the features inside the solver and needs no tuning.

@@ -17,12 +17,9 @@ TIGHT = 1e-6  # relative gaps that second-order methods reach sooner
 HEAD_START = 0.8  # of dual ascent, as a share of a second-order method's time
 LEAST_PASSES = 6
 MOST_PASSES = 0.7  # as a share of max_iter
-# Of Weston-Watkins hinges without the square: with 150 rivals a row, dual ascent is still far from the
-# optimum when momentum has been near it for long (clinc150).
-MOST_RIVALS = 50
 FREE_MEMORY = 2**28  # bytes of variables by row and output that are never too many
 
-ROW, OUTPUT, DENSE_TERM, CSR_TERM = 300.0, 5.0, 0.06, 0.3  # of dual ascent: a row, its outputs, its products
+ROW, OUTPUT, DENSE_TERM, CSR_TERM = 150.0, 2.0, 0.04, 0.4  # of dual ascent: a row, its outputs, its products
 SPARSE_PRODUCT = 15.0  # of scattered ones over dense ones
 PRODUCT, ENTRY = 0.1, 120.0  # of second order: a multiply-add of a Hessian, arrays by row and output
 STEPS = {"newton": 10, "interior_point": 40}
@@ -44,11 +41,9 @@ def choose(problem, tol, max_iter):
     Returns
     -------
     str or Relay
-        "momentum" only where memory forbids the certified ones, and for many Weston-Watkins hinges.
+        "momentum" only where memory forbids the certified ones.
     """
     n_rows, n_outputs = len(problem.index), problem.n_outputs
-    if problem.loss == losses.WESTON_WATKINS and n_outputs > MOST_RIVALS:
-        return "momentum"
     limit = max(problem.n_bytes, FREE_MEMORY)
     duals_fit = problem.target.size * n_outputs * problem.dtype.itemsize <= limit
     second = "newton" if newton.takes(problem) else "interior_point" if interior.takes(problem) else None
