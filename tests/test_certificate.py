@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from naive import KERNEL_LOSSES, dual_objective, dual_vectors, objective, optimum
 from scipy import sparse
+from sklearn.datasets import make_classification
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.svm import SVC, LinearSVC
@@ -19,6 +20,7 @@ from sklearn_lossopt.kernels.ascent import ascend, start_dual
 from sklearn_lossopt.kernels.vectors import padded_outputs
 from sklearn_lossopt.penalties import ElasticNet
 from sklearn_lossopt.problem import Problem, as_rows
+from sklearn_lossopt.solvers import dual
 from sklearn_lossopt.solvers.dual import DualAscent
 
 PENALTIES = {
@@ -413,3 +415,41 @@ def test_newton_and_newton_cholesky_agree(name, scaled):
     assert model.converged_
     assert abs(here - best) <= 1e-6 * best
     assert here - best <= model.dual_gap_ <= 1e-7 * max(here, 1e-3 * np.log(len(model.classes_)))
+
+
+@pytest.mark.parametrize("is_sparse", [False, True])
+@pytest.mark.parametrize("name", KERNEL_LOSSES)
+def test_guessed_gap_of_all_rows_is_the_certified_one(name, is_sparse, clouds, monkeypatch):
+    penalty = ElasticNet(1e-3)
+    problem, loss, X, y = problem_of(name, clouds, penalty, is_sparse=is_sparse, fit_intercept=False)
+    monkeypatch.setattr(dual, "SAMPLE", len(problem.index))
+    monkeypatch.setattr(DualAscent, "_can_guess", lambda self, problem: True)
+    ascent = DualAscent(1e-9, True)
+    state = ascent.start(problem, problem.model(), np.random.default_rng(0))
+    for _ in range(4):
+        ascent.run_pass(problem, state, 1.0)
+    model = ascent.model(problem, state)
+    primal = objective(loss, X, y, problem.coef_of(model), model.intercept, penalty)
+    a = dual_vectors(problem.loss, state.arrays.dual, y, balance(problem, state.arrays.dual))
+    assert state.kappa > 0
+    assert state.is_hopeless
+    assert state.guess == pytest.approx(
+        primal - dual_objective(loss, X, y, problem.share, a, penalty), rel=1e-6
+    )
+
+
+@pytest.mark.parametrize("fit_intercept", [False, True])
+def test_guesses_spare_certificates_and_change_nothing_else(fit_intercept, monkeypatch):
+    X, y = make_classification(5000, 30, n_informative=10, n_classes=5, random_state=0)
+    model = SoftmaxClassifier(
+        solver="sdca", alpha=1e-4, tol=1e-5, fit_intercept=fit_intercept, random_state=0
+    )
+    guessed = model.fit(X, y).dual_gap_curve_
+    assert model.converged_
+    assert model.dual_gap_ <= 1e-5 * model.loss_curve_[-1]
+    n_passes = model.n_iter_
+    monkeypatch.setattr(DualAscent, "_can_guess", lambda self, problem: False)
+    model.fit(X, y)
+    assert model.converged_
+    assert len(guessed) < len(model.dual_gap_curve_)
+    assert n_passes <= model.n_iter_ + 2

@@ -55,6 +55,33 @@ def bound_terms(rows, index, target, weight, loss, coef, intercept, dual, keep, 
 
 
 @kernel
+def row_gaps(rows, index, target, weight, loss, coef, intercept, dual, keep, mixed):
+    """Means over some rows: of losses, and of ``loss(s) + loss*(-a) + <s, a>``, which is never negative."""
+    n_outputs = intercept.size
+    block = np.empty((ROWS_PER_BLOCK, n_outputs))
+    a = np.empty(n_outputs)
+    losses = 0.0
+    gaps = 0.0
+    mass = 0.0
+    for start in range(0, index.size, ROWS_PER_BLOCK):
+        part = index[start : start + ROWS_PER_BLOCK]
+        scores(rows, part, coef, intercept, block)
+        for i in range(part.size):
+            row = part[i]
+            y = target[row]
+            w = weight[row]
+            read_dual(loss, dual[row], y, keep[y], mixed, a)
+            product = 0.0
+            for k in range(n_outputs):
+                product += a[k] * block[i, k]
+            value = differentiate(loss, block[i], y)
+            mass += w
+            losses += w * value
+            gaps += w * (value + conjugate(loss, a, y) + product)
+    return losses / mass, gaps / mass
+
+
+@kernel
 def add_duals(rows, index, target, weight, loss, dual, keep, mixed, gradient, slot):
     """Add X^T diag(w) a to `gradient`, for the dual point as `bound_terms` has it."""
     slopes = np.empty((ROWS_PER_BLOCK, dual.shape[1]))

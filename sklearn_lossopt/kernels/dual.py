@@ -174,6 +174,18 @@ def uphill(primal, before, center, pull, by_column):
 
 
 @kernel
+def distance(primal, center, factor, by_column):
+    """Sum of ``factor * (center - primal)^2``, the factor by feature."""
+    n_lines, n_columns = primal.shape
+    total_distance = 0.0
+    for i in range(n_lines):
+        for j in range(n_columns):
+            apart = np.float64(center[i, j]) - np.float64(primal[i, j])
+            total_distance += (factor[j] if by_column else factor[i]) * apart * apart
+    return total_distance
+
+
+@kernel
 def soft_threshold(accumulated, threshold, by_column, primal):
     """Put soft(accumulated, threshold) into `primal`."""
     zero = primal.dtype.type(0)

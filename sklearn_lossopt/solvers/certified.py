@@ -33,12 +33,13 @@ class CertifiedSolver(BaseEstimator):
 class Due:
     """Passes after which to certify: from the gaps so far, when it should be small enough.
 
-    A certificate costs about as much as a pass. Gaps fall geometrically, more or less, so the last
+    A certificate costs as much as two or three passes. Gaps fall geometrically, more or less, so the last
     two tell when the wanted one will be reached; the wait grows by half at most.
     """
 
     def __init__(self, first):
         self.next = first
+        self.latest = 2 * first  # whatever a cheaper guess says
         self.last = None
 
     def is_now(self, n_passes):
@@ -53,3 +54,4 @@ class Due:
             wait = min(wait, max(1, math.ceil(math.log(gap / wanted) / speed)))
         self.last = n_passes, gap
         self.next = n_passes + wait
+        self.latest = 2 * n_passes

@@ -16,9 +16,11 @@ import numpy as np
 
 from ..certificate import BestBound, certify, gradient_of_dual
 from ..kernels import losses
+from ..kernels.certify import row_gaps
 from ..kernels.dual import (
     Coordinates,
     DualState,
+    distance,
     dual_pass,
     duals_of_model,
     merge,
@@ -27,6 +29,7 @@ from ..kernels.dual import (
     start_duals,
     uphill,
 )
+from ..kernels.evaluate import sum_sizes
 from ..kernels.rows import aligned_zeros, padded
 from ..kernels.vectors import padded_outputs
 from ..problem import Model
@@ -39,6 +42,8 @@ LONGEST_PAUSE = 3  # for at most so many passes
 SPREAD = 0.4
 MOST_ROUNDS = 4  # of threads in a pass, with their work added up after each,
 LEAST_ROUND = 500  # and rows of a thread in one
+SAMPLE = 1024  # rows by which to guess a gap before it is certified, of at least four times as many
+SLACK = 1.2  # a guess so many times the wanted gap leaves no hope
 MOST_DENSITY = 0.02  # share of features that a row stores where rows count as hardly overlapping
 
 
@@ -122,6 +127,7 @@ class Center:
     intercept: np.ndarray
     intercept_before: np.ndarray
     pull: np.ndarray
+    stretch: np.ndarray  # what the penalty's part of a gap is, by squared distance to the point
     least_pull: float  # q, the strong convexity that is not the proximal term's, as a share
     a: float = 1.0
     b: float = 1.0
@@ -177,6 +183,9 @@ class DualRun:
     n_steps: int = 0
     rate: float = math.nan
     lowest_gap: float = math.inf
+    guess: float = math.inf  # of the gap, where one was made after this pass
+    optimism: float = 1.0  # certified gap over its guess
+    is_hopeless: bool = False  # no certificate yet: the gap is guessed to be larger than wanted
     is_settled: bool = True  # it may stop as soon as the gap is small
     is_stuck: bool = False
     has_duals: bool = True  # False: they are those of zero coefficients
@@ -249,6 +258,7 @@ class DualAscent:
         state.has_duals = True
         state.n_passes += 1
         state.n_steps += len(order)
+        state.is_hopeless = state.due.is_now(state.n_passes) and self._is_hopeless(problem, state)
 
     def _visit(self, problem, state, arrays, order, spread):
         dual_pass(
@@ -299,7 +309,48 @@ class DualAscent:
 
     def is_due(self, state):
         """Whether a certificate is worth its time now."""
-        return state.due.is_now(state.n_passes)
+        return state.due.is_now(state.n_passes) and not state.is_hopeless
+
+    def _can_guess(self, problem):
+        return (
+            bool(self.tol)
+            and problem.penalty.l1 == 0 < problem.penalty.l2
+            and (len(problem.index) >= 4 * SAMPLE)
+        )
+
+    def _is_hopeless(self, problem, state):
+        """Whether a sample of the rows says that the gap is still too large: a certificate costs passes.
+
+        The guess is ``mean(loss + loss* + <s, a>) + |l2 W - v|^2 / (2 l2)``, all of it not negative. It
+        knows nothing of what a free intercept costs; the certificates so far tell.
+        """
+        if not self._can_guess(problem):
+            return False
+        model = self.model(problem, state)
+        n_outputs = problem.n_outputs
+        loss, gap = row_gaps(
+            problem.rows,
+            np.ascontiguousarray(problem.index[:: len(problem.index) // SAMPLE]),
+            problem.target,
+            problem.share,
+            problem.loss,
+            *model,
+            state.arrays.dual,
+            np.ones((max(n_outputs, 2), n_outputs)),
+            np.zeros(n_outputs),
+        )
+        by_column = not problem.is_sparse
+        center = state.center
+        gap += distance(state.arrays.primal, center.coef, center.stretch, by_column)
+        state.guess = gap
+        objective = loss + problem.penalty.l2 / 2 * sum_sizes(model.coef)[1]
+        if state.n_passes >= state.due.latest:
+            return False  # where gaps rise, only certificates tell
+        return gap * state.optimism > SLACK * self._wanted(problem, objective)
+
+    def _wanted(self, problem, objective):
+        """The gap that the caller waits for."""
+        return self.tol * max(objective, 1e-3 * problem.objective_at_zero) if self.tol else 0.0
 
     def model(self, problem, state):
         """The model in the user's coordinates."""
@@ -317,10 +368,12 @@ class DualAscent:
         """The model's objective and duality gap."""
         certificate = certify(problem, model, state.arrays.dual, self.n_jobs)
         certificate = state.bound.improve(certificate)
-        wanted = 0.0
-        if self.tol:
-            wanted = self.tol * max(certificate.objective, 1e-3 * problem.objective_at_zero)
+        wanted = self._wanted(problem, certificate.objective)
         state.due.see(state.n_passes, certificate.gap, wanted)
+        if self._can_guess(problem):
+            state.due.next = state.n_passes + 1  # guesses say when
+            if 0 < state.guess < math.inf:
+                state.optimism = max(1.0, min(certificate.gap / state.guess, 10 * state.optimism))
         if certificate.gap > wanted:
             self._respond(problem, state, model, certificate.gap)
         return certificate
@@ -376,6 +429,7 @@ class DualAscent:
             intercept=intercept.astype(dtype),
             intercept_before=intercept.astype(dtype),
             pull=_padded(kappa * metric / curvature, width, dtype),
+            stretch=_padded((kappa * metric) ** 2 / curvature / (2 * l2 or math.inf), width, np.float64),
             least_pull=max(state.least_pull, l2 / (l2 + kappa * float(metric.max()))),
         )
 
