@@ -48,21 +48,21 @@ def _child(title):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         make(max_iter=2, **params).fit(X[:500], y[:500])
-        before = _reset_peak()
+        before = reset_peak()
         make(max_iter=2, **params).fit(X, y)
-    print(json.dumps({"X": X.nbytes, "growth": _peak() - before}))
+    print(json.dumps({"X": X.nbytes, "growth": peak() - before}))
 
 
-def _reset_peak():
+def reset_peak():
     """Bytes resident now, after forgetting the peak so far where the system can."""
     try:
         Path("/proc/self/clear_refs").write_text("5")
     except OSError:
-        return _peak()
+        return peak()
     return _status("VmRSS")
 
 
-def _peak():
+def peak():
     """Largest resident set so far, in bytes."""
     if Path("/proc/self/status").exists():
         return _status("VmHWM")
