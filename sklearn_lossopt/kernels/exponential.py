@@ -1,4 +1,4 @@
-"""exp of numbers that are not positive, and log, written so that LLVM vectorizes loops over them.
+"""exp of numbers that are not positive, written so that LLVM vectorizes loops over it.
 
 ``exp(x) = 2^n exp(r)`` with n an integer and |r| <= log(2) / 2, exp(r) by its Taylor polynomial, 2^n by
 writing n into the exponent's bits. The relative error is a few units in the last place, growing with
@@ -24,8 +24,6 @@ def _series(degree):
 
 
 SERIES = {32: _series(7), 64: _series(13)}  # by the bits of a number
-LOG_SERIES = tuple(1 / k for k in range(21, 0, -2))  # of artanh(s) / s, in s^2
-ROOT_2 = math.sqrt(2)
 
 
 def _exp_32(x):
@@ -73,37 +71,3 @@ def exp_nonpositive(x):
 @overload(exp_nonpositive, jit_options={**OPTIONS, "forceinline": True})
 def _choose(x):
     return _exp_32 if x == types.float32 else _exp_64
-
-
-def log_positive(x):
-    """log(x) for a normal x > 0, float64; finite (-709) for 0, so that 0 * log(0) is 0."""
-    return math.log(max(x, 1e-308))
-
-
-def _log_64(x):
-    # x = m 2^n with m from sqrt(1/2) to sqrt(2); log(m) = 2 artanh((m - 1) / (m + 1)), by its series
-    bits = np.float64(x).view(np.int64)
-    n = (bits >> 52) - 1023
-    m = np.int64((bits & 0xFFFFFFFFFFFFF) | 0x3FF0000000000000).view(np.float64)
-    large = m > 1.4142135623730951
-    m = m * 0.5 if large else m
-    n = n + 1 if large else n
-    s = (m - 1.0) / (m + 1.0)
-    z = s * s
-    p = 1 / 21
-    p = p * z + 1 / 19
-    p = p * z + 1 / 17
-    p = p * z + 1 / 15
-    p = p * z + 1 / 13
-    p = p * z + 1 / 11
-    p = p * z + 1 / 9
-    p = p * z + 1 / 7
-    p = p * z + 1 / 5
-    p = p * z + 1 / 3
-    p = p * z + 1.0
-    return 2.0 * s * p + n * LOG_2
-
-
-@overload(log_positive, jit_options={**OPTIONS, "forceinline": True})
-def _choose_log(x):
-    return _log_64

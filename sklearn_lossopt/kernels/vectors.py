@@ -7,6 +7,7 @@ left; lanes beyond them hold `fill`. Places are flat positions in C-contiguous a
 vector's type. Where the compiler is switched off a vector is a NumPy array.
 """
 
+import math
 import operator
 
 import numpy as np
@@ -16,12 +17,14 @@ from numba.core import cgutils, config
 from numba.extending import intrinsic, models, overload, register_model
 
 from ._jit import OPTIONS
-from .exponential import LOG2_E, LOG_2, LOG_SERIES, ROOT_2, SERIES
+from .exponential import LOG2_E, LOG_2, SERIES
 from .tiles import VECTOR_BYTES
 
 FLAGS = ("reassoc", "contract", "arcp", "nsz")  # those of `_jit.FAST_MATH`
 INLINED = {"jit_options": {**OPTIONS, "forceinline": True}}
 LANE = ir.IntType(32)
+LOG_SERIES = tuple(1 / k for k in range(21, 0, -2))  # of artanh(s) / s, in s^2
+ROOT_2 = math.sqrt(2)
 
 
 class Vector(types.Type):
@@ -313,7 +316,10 @@ def _exp(typing_context, vector):
 
 @intrinsic
 def _log(typing_context, vector):
-    """As `exponential.log_positive`: float64 only."""
+    """log(x) for a normal x > 0, float64; finite (-709) for 0, so that 0 * log(0) is 0.
+
+    ``x = m 2^n`` with m from sqrt(1/2) to sqrt(2); ``log(m) = 2 artanh((m - 1) / (m + 1))``, by its series.
+    """
     if vector.dtype.bitwidth != 64:
         return None
 
