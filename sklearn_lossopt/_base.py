@@ -14,7 +14,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d, validate_data
 
 from . import _saved, schedules, solvers
-from ._calibration import fit_temperature, log_probabilities
+from ._calibration import fit_temperature, log_probabilities, probabilities
 from ._callbacks import Tasks
 from ._compat import (
     BaseEstimator,
@@ -656,7 +656,7 @@ class BaseLossClassifier(CallbackSupportMixin, SparseCoefMixin, LinearClassifier
         array([[0.91, 0.09],
                [0.5 , 0.5 ]])
         """
-        return np.exp(self.predict_log_proba(X))
+        return probabilities(self.decision_function(X), self._divisor())
 
 
 def _n_threads(n_jobs):

@@ -2,7 +2,8 @@
 
 import numpy as np
 from scipy.optimize import minimize_scalar
-from scipy.special import log_expit, log_softmax
+from scipy.special import expit, log_expit, log_softmax
+from sklearn.utils.extmath import softmax
 
 # Limits of log(1 / T): probabilities between uniform and certain for any sensible scores.
 BOUND = 10.0
@@ -22,6 +23,18 @@ def log_probabilities(scores, temperature=1.0):
             return np.column_stack([log_expit(-margin), log_expit(margin)])
         below = (half - half.max(axis=1, keepdims=True)) / scores.dtype.type(temperature / 2)
     return log_softmax(np.clip(below, -largest / 4, 0), axis=1)
+
+
+def probabilities(scores, temperature=1.0):
+    """The exponentials of `log_probabilities`; the memory of `scores` may be used."""
+    most = np.finfo(scores.dtype).max / 4 * min(temperature, 1.0)
+    if not (scores.size and -most < scores.min() and scores.max() < most):
+        return np.exp(log_probabilities(scores, temperature))
+    if temperature != 1.0:
+        scores = scores / scores.dtype.type(temperature)
+    if scores.ndim == 1:
+        return np.column_stack([expit(-scores), expit(scores)])
+    return softmax(scores, copy=False)
 
 
 def fit_temperature(scores, target, weight):

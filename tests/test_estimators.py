@@ -14,7 +14,7 @@ from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.metrics import log_loss
 
 from sklearn_lossopt import LinearSVMClassifier, SoftmaxClassifier, losses, training
-from sklearn_lossopt._calibration import log_probabilities
+from sklearn_lossopt._calibration import log_probabilities, probabilities
 from sklearn_lossopt.penalties import ElasticNet
 from sklearn_lossopt.schedules import (
     Annealed,
@@ -869,6 +869,22 @@ def test_large_scores_do_not_tie(temperature):
     assert p == pytest.approx(np.eye(3)[[1, 1, 1]])
     assert np.isfinite(log_probabilities(scores, temperature)).all()
     assert np.exp(log_probabilities(scores[:, 1], temperature))[:, 1] == pytest.approx([1, 1, 1])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("temperature", [0.1, 1.0, 10.0])
+def test_probabilities_of_scores_of_any_size(temperature, dtype):
+    rng = np.random.default_rng(0)
+    largest = np.finfo(dtype).max
+    accuracy = 1e-6 if dtype == np.float32 else 1e-13
+    for size in (0.0, 1e-3, 1.0, 100.0, largest / 30, largest / 2):
+        scores = (size * rng.uniform(-1, 1, size=(50, 4))).astype(dtype)
+        for some in (scores, np.ascontiguousarray(scores[:, 0])):
+            p = probabilities(some.copy(), temperature)
+            assert p.dtype == dtype
+            assert p == pytest.approx(np.exp(log_probabilities(some, temperature)), rel=1e-4, abs=accuracy)
+            assert p.sum(axis=1) == pytest.approx(1, rel=10 * accuracy)
+    assert probabilities(np.empty((0, 4), dtype), temperature).shape == (0, 4)
 
 
 def test_classes_of_zero_class_weight_are_dropped(three):
