@@ -50,8 +50,8 @@ OPTIONAL = (
     "dual_gap_curve_",
     "_dual",
 )
-CALIBRATION_TOL = 3e-2  # relative gap that is enough for a temperature: a tighter one changes no log loss
-CALIBRATION_FACTOR = 300.0  # of tol, at most
+CALIBRATION_TOL = 0.2  # relative gap that is enough for a temperature: tighter ones gave no better log loss
+CALIBRATION_FACTOR = 2000.0  # of tol, at most
 CALIBRATION_FRACTION = 0.2  # held out to fit the temperature
 
 
