@@ -77,10 +77,10 @@ class SDCA(CertifiedSolver):
     Examples
     --------
     >>> from sklearn.datasets import load_iris
-    >>> from sklearn_lossopt import LinearSVMClassifier
+    >>> from sklearn_lossopt import SoftmaxClassifier
     >>> from sklearn_lossopt.solvers import SDCA
     >>> X, y = load_iris(return_X_y=True)
-    >>> model = LinearSVMClassifier(solver=SDCA(), alpha=0.01, l1_ratio=0.5).fit(X, y)
+    >>> model = SoftmaxClassifier(solver=SDCA(), alpha=0.01, l1_ratio=0.5, random_state=0).fit(X, y)
     >>> bool(model.dual_gap_ <= 1e-4 * model.loss_curve_[-1])
     True
     """
