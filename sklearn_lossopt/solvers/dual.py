@@ -258,6 +258,7 @@ class DualAscent:
         state.has_duals = True
         state.n_passes += 1
         state.n_steps += len(order)
+        state.guess = math.inf  # one of an earlier pass must not be compared with this one's gap
         state.is_hopeless = state.due.is_now(state.n_passes) and self._is_hopeless(problem, state)
 
     def _visit(self, problem, state, arrays, order, spread):
