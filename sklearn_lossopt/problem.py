@@ -130,8 +130,9 @@ class Problem:
     def evaluate(self, model, *, with_accuracy=False):
         """Objective, data loss and (on demand, else 0) accuracy of a model on the rows in use."""
         block = np.empty((ROWS_PER_BLOCK, self.n_outputs), self.dtype)
+        losses = np.empty(2 * ROWS_PER_BLOCK)
         sums = sum_losses(
-            self.rows, self.index, self.target, self.weight, self.loss, *model, block, with_accuracy
+            self.rows, self.index, self.target, self.weight, self.loss, *model, block, losses, with_accuracy
         )
         return self.evaluation(sums, model)
 

@@ -41,8 +41,8 @@ def problem_of(X, y, loss="softmax", *, penalty=None, dtype=np.float64, fit_inte
 
 
 @njit(**OPTIONS)
-def compiled_scores(rows, index, coef, intercept, out):
-    scores(rows, index, coef, intercept, out)
+def compiled_scores(rows, index, coef, intercept, out, ahead):
+    scores(rows, index, coef, intercept, out, rows, ahead)
 
 
 @njit(**OPTIONS)
@@ -52,7 +52,7 @@ def compiled_gradient(rows, index, slopes, gradient, touched, source, ahead):
 
 # Around the widths of a vector, two, and a tile, in both dtypes.
 @pytest.mark.parametrize("n_features", [1, 7, 8, 11, 16, 17, 31, 33, 64, 67, 150])
-@pytest.mark.parametrize("n_outputs", [1, 2, 3, 4, 5, 6, 7, 9])
+@pytest.mark.parametrize("n_outputs", [1, 2, 3, 4, 5, 6, 8, 9, 13])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("storage", ["dense", "csr"])
 def test_scores_and_gradient(n_features, n_outputs, dtype, storage):
@@ -66,7 +66,7 @@ def test_scores_and_gradient(n_features, n_outputs, dtype, storage):
     for n_rows in (1, 3, 4, 8, 31):
         index, rest = np.split(rng.permutation(40).astype(np.int32), [n_rows])
         out = np.empty((32, n_outputs), dtype)
-        compiled_scores(rows, index, layout, intercept, out)
+        compiled_scores(rows, index, layout, intercept, out, rest[: n_rows // 2])
         assert out[:n_rows] == pytest.approx(X[index] @ coef.T + intercept, **close)
 
         slopes = rng.normal(size=(32, n_outputs)).astype(dtype)

@@ -8,7 +8,7 @@ from scipy.optimize import minimize
 from sklearn_lossopt import losses
 from sklearn_lossopt.kernels._jit import helper
 from sklearn_lossopt.kernels.exponential import exp_nonpositive
-from sklearn_lossopt.kernels.losses import differentiate, is_right, loss_at_zero
+from sklearn_lossopt.kernels.losses import differentiate, differentiate_rows, is_right, loss_at_zero
 from sklearn_lossopt.penalties import ElasticNet
 
 ALL = {name: (loss, n) for name, (_, loss, n) in KERNEL_LOSSES.items()}
@@ -106,6 +106,22 @@ def test_kernel_matches_numpy(name, size, dtype):
     assert values == pytest.approx(loss.value(scores, y), rel=rtol, abs=rtol * max(1, size))
     expected = loss.gradient(scores, y).reshape(len(y), -1)
     assert slopes == pytest.approx(expected, rel=rtol, abs=rtol * max(1.0, np.abs(expected).max()))
+
+
+@pytest.mark.parametrize("name", ["softmax", "weston_watkins"])
+@pytest.mark.parametrize("n_rows", [1, 8, 13, 32])
+def test_rows_are_differentiated_as_one_by_one(name, n_rows):
+    names = [known for known in KERNEL_LOSSES if name in known]
+    assert names, sorted(KERNEL_LOSSES)
+    number, _, n_classes = KERNEL_LOSSES[names[0]]
+    scores, y, _ = draw(n_classes)
+    part = np.random.default_rng(0).permutation(len(y))[:n_rows].astype(np.int32)
+    alone, block = scores[part].copy(), scores[part].copy()
+    values = [differentiate(number, alone[i], y[part[i]]) for i in range(n_rows)]
+    losses = np.empty(64)
+    differentiate_rows(number, part, block, y, losses)
+    assert losses[:n_rows] == pytest.approx(values, rel=1e-13)
+    assert (block == alone).all()
 
 
 @pytest.mark.parametrize("name", KERNEL_LOSSES)

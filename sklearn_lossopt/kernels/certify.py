@@ -39,7 +39,7 @@ def bound_terms(rows, index, target, weight, loss, coef, intercept, dual, keep, 
     touched = slot, slot
     for start in range(0, index.size, ROWS_PER_BLOCK):
         part = index[start : start + ROWS_PER_BLOCK]
-        scores(rows, part, coef, intercept, block)
+        scores(rows, part, coef, intercept, block, rows, part)
         for i in range(part.size):
             row = part[i]
             y = target[row]
@@ -65,7 +65,7 @@ def row_gaps(rows, index, target, weight, loss, coef, intercept, dual, keep, mix
     mass = 0.0
     for start in range(0, index.size, ROWS_PER_BLOCK):
         part = index[start : start + ROWS_PER_BLOCK]
-        scores(rows, part, coef, intercept, block)
+        scores(rows, part, coef, intercept, block, rows, part)
         for i in range(part.size):
             row = part[i]
             y = target[row]

@@ -62,7 +62,7 @@ def duals_of_model(rows, index, target, loss, coef, intercept, dual):
     block = np.empty((ROWS_PER_BLOCK, intercept.size), dual.dtype)
     for start in range(0, index.size, ROWS_PER_BLOCK):
         part = index[start : start + ROWS_PER_BLOCK]
-        scores(rows, part, coef, intercept, block)
+        scores(rows, part, coef, intercept, block, rows, part)
         for i in range(part.size):
             row = part[i]
             differentiate(loss, block[i], target[row])

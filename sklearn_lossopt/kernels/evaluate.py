@@ -3,38 +3,40 @@
 import numpy as np
 
 from ._jit import helper, kernel
-from .losses import differentiate, is_right
+from .losses import differentiate_rows, is_right
 from .rows import ROWS_PER_BLOCK, scores
 
 
 @helper
-def add_losses(part, block, target, weight, loss, with_accuracy, sums):
+def add_losses(part, block, losses, target, weight, loss, with_accuracy, sums):
     """Add what the scores of some rows give to weighted sums of loss, right answers, and 1.
 
-    The scores, in `block`, are lost.
+    The scores, in `block`, are lost; `losses` is as `differentiate_rows` has it.
     """
     total, right, mass = sums
+    if with_accuracy:
+        for i in range(part.size):
+            if is_right(block[i], target[part[i]]):
+                right += np.float64(weight[part[i]])
+    differentiate_rows(loss, part, block, target, losses)
     for i in range(part.size):
-        row = part[i]
-        w = np.float64(weight[row])
+        w = np.float64(weight[part[i]])
         mass += w
-        if with_accuracy and is_right(block[i], target[row]):
-            right += w
-        total += w * differentiate(loss, block[i], target[row])
+        total += w * losses[i]
     return total, right, mass
 
 
 @kernel
-def sum_losses(rows, index, target, weight, loss, coef, intercept, block, with_accuracy):
+def sum_losses(rows, index, target, weight, loss, coef, intercept, block, losses, with_accuracy):
     """Weighted sums of loss and right answers, and the sum of weights.
 
-    `block` is room for the scores of ROWS_PER_BLOCK rows.
+    `block` and `losses` are room for the scores and losses of ROWS_PER_BLOCK rows.
     """
     sums = (0.0, 0.0, 0.0)
     for start in range(0, index.size, ROWS_PER_BLOCK):
         part = index[start : start + ROWS_PER_BLOCK]
-        scores(rows, part, coef, intercept, block)
-        sums = add_losses(part, block, target, weight, loss, with_accuracy, sums)
+        scores(rows, part, coef, intercept, block, rows, part)
+        sums = add_losses(part, block, losses, target, weight, loss, with_accuracy, sums)
     return sums
 
 
@@ -53,4 +55,4 @@ def sum_sizes(coef):
 @kernel
 def score_rows(rows, index, coef, intercept, out):
     """out[i] = scores of row index[i]."""
-    scores(rows, index, coef, intercept, out)
+    scores(rows, index, coef, intercept, out, rows, index)

@@ -10,6 +10,7 @@ from .vectors import (
     lanes_of,
     largest,
     load_first,
+    log,
     spread,
     store_first,
     top,
@@ -32,28 +33,54 @@ def loss_at_zero(loss, n_outputs):
 
 
 @helper
+def differentiate_softmax(scores, target):
+    """The gradient replaces the scores; a row's loss is margin + log(mass), and these two are given."""
+    n_outputs = scores.size
+    number = scores.dtype.type
+    lanes = lanes_of(scores)
+    highest = load_first(scores, 0, n_outputs, scores[0])
+    for k in range(lanes, n_outputs, lanes):
+        highest = largest(highest, load_first(scores, k, n_outputs - k, scores[0]))
+    most = top(highest)
+    margin = float(most) - float(scores[target])
+    sums = spread(number(0), scores)
+    for k in range(0, n_outputs, lanes):
+        p = keep_first(exp(load_first(scores, k, n_outputs - k, most) - most), n_outputs - k)
+        store_first(scores, k, n_outputs - k, p)
+        sums = sums + p
+    mass = total(sums)
+    inverse = number(1) / mass
+    for k in range(0, n_outputs, lanes):
+        store_first(scores, k, n_outputs - k, load_first(scores, k, n_outputs - k, 0) * inverse)
+    scores[target] -= number(1)
+    return margin, float(mass)
+
+
+@helper
+def differentiate_rows(loss, part, scores, target, losses):
+    """Losses of some rows; their gradients replace the scores. `losses` has room for twice as many."""
+    n_rows = part.size
+    if loss != SOFTMAX:
+        for i in range(n_rows):
+            losses[i] = differentiate(loss, scores[i], target[part[i]])
+        return
+    # The logarithms of a vector of rows at once take a third of a row's time off.
+    for i in range(n_rows):
+        losses[i], losses[n_rows + i] = differentiate_softmax(scores[i], target[part[i]])
+    for i in range(0, n_rows, lanes_of(losses)):
+        masses = load_first(losses, n_rows + i, n_rows - i, 1)
+        store_first(losses, i, n_rows - i, load_first(losses, i, n_rows - i, 0) + log(masses))
+
+
+@helper
 def differentiate(loss, scores, target):
     """Loss of one row; its gradient replaces the scores."""
     n_outputs = scores.size
     number = scores.dtype.type
     lanes = lanes_of(scores)
     if loss == SOFTMAX:
-        highest = load_first(scores, 0, n_outputs, scores[0])
-        for k in range(lanes, n_outputs, lanes):
-            highest = largest(highest, load_first(scores, k, n_outputs - k, scores[0]))
-        most = top(highest)
-        margin = float(most) - float(scores[target])
-        sums = spread(number(0), scores)
-        for k in range(0, n_outputs, lanes):
-            p = keep_first(exp(load_first(scores, k, n_outputs - k, most) - most), n_outputs - k)
-            store_first(scores, k, n_outputs - k, p)
-            sums = sums + p
-        mass = total(sums)
-        inverse = number(1) / mass
-        for k in range(0, n_outputs, lanes):
-            store_first(scores, k, n_outputs - k, load_first(scores, k, n_outputs - k, 0) * inverse)
-        scores[target] -= number(1)
-        return margin + math.log(float(mass))
+        margin, mass = differentiate_softmax(scores, target)
+        return margin + math.log(mass)
     if loss == LOGISTIC:
         sign = number(1) if target == 1 else number(-1)
         margin = sign * scores[0]

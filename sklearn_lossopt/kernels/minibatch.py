@@ -4,11 +4,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ._jit import kernel
+from ._jit import helper, kernel
 from .evaluate import add_losses
-from .losses import differentiate
+from .losses import differentiate_rows
 from .rows import ROWS_PER_BLOCK, add_gradient, by_storage, gather, scores
 from .steps import Average, Parameters, StepSettings, add_to_average, update_lines
+from .vectors import lanes_of, load_first, store_first
 
 
 class Geometry(NamedTuple):
@@ -33,6 +34,7 @@ class State(NamedTuple):
     slot : CSR: where each feature's gradient is, -1 if untouched.
     block : dense: `rows.new_block`; CSR: None.
     slopes, block_scores : (ROWS_PER_BLOCK, n_outputs).
+    block_losses : as `losses.differentiate_rows` has it.
     coef_before, intercept_before : the model that the pass begins with, whose loss it takes.
     average, intercept_average : of `coef` and `intercept`, empty if none is wanted.
     only_line, ones : the lines and scales of the intercepts.
@@ -45,6 +47,7 @@ class State(NamedTuple):
     block: tuple | None
     slopes: np.ndarray
     block_scores: np.ndarray
+    block_losses: np.ndarray
     coef_before: np.ndarray
     intercept_before: np.ndarray
     average: Average
@@ -64,6 +67,20 @@ def _lines_csr(rows, state, n_touched):
 
 
 lines_to_update = by_storage(_lines_dense, _lines_csr)
+
+
+@helper
+def _weigh(part, weight, batch_size, slopes, slope_sum):
+    """Multiply slopes by their rows' shares of the batch's mean, and add them up for the intercept."""
+    n_outputs = slopes.shape[1]
+    lanes = lanes_of(slopes)
+    for i in range(part.size):
+        share = weight[part[i]] / batch_size
+        for k in range(0, n_outputs, lanes):
+            place, left = i * n_outputs + k, n_outputs - k
+            here = load_first(slopes, place, left, 0) * share
+            store_first(slopes, place, left, here)
+            store_first(slope_sum, k, left, load_first(slope_sum, k, left, 0) + here)
 
 
 @kernel
@@ -92,7 +109,7 @@ def minibatch_pass(
     """
     number = weight.dtype.type
     n_rows = order.size
-    slopes = state.slopes
+    slopes, losses = state.slopes, state.block_losses
     n_outputs = slopes.shape[1]
     intercept = state.intercept.values[0]
     slope_sum = state.intercept.gradient[0]
@@ -115,20 +132,19 @@ def minibatch_pass(
         for begin in range(start, stop, ROWS_PER_BLOCK):
             part = order[begin : min(begin + ROWS_PER_BLOCK, stop)]
             ahead = order[begin + part.size : begin + 2 * part.size]
+            # Rows come little by little, during all the products: more at a time would wait for memory.
+            a = ahead.size // (3 if looks_back else 2)
+            b = 2 * a if looks_back else a
             near, at = gather(rows, part, geometry.shift, state.block)
-            scores(near, at, state.coef.values, intercept, slopes)
+            scores(near, at, state.coef.values, intercept, slopes, rows, ahead[:a])
             if looks_back:
                 block = state.block_scores
-                scores(near, at, state.coef_before, state.intercept_before, block)
-                sums = add_losses(part, block, target, weight, loss, with_accuracy, sums)
-            for i in range(part.size):
-                row = part[i]
-                differentiate(loss, slopes[i], target[row])
-                share = weight[row] / number(stop - start)
-                for k in range(n_outputs):
-                    slopes[i, k] *= share
-                    slope_sum[k] += slopes[i, k]
-            n_touched = add_gradient(near, at, slopes, state.coef.gradient, touched, n_touched, rows, ahead)
+                scores(near, at, state.coef_before, state.intercept_before, block, rows, ahead[a:b])
+                sums = add_losses(part, block, losses, target, weight, loss, with_accuracy, sums)
+            differentiate_rows(loss, part, slopes, target, losses)
+            _weigh(part, weight, number(stop - start), slopes, slope_sum)
+            rest = ahead[b:]
+            n_touched = add_gradient(near, at, slopes, state.coef.gradient, touched, n_touched, rows, rest)
         step = n_steps + batch + 1
         lines = lines_to_update(rows, state, n_touched)
         if averages:

@@ -13,7 +13,7 @@ def emit_prefetch(builder, pointer):
     kind = ir.FunctionType(ir.VoidType(), [place.type, number, number, number])
     function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0i8")
     # read, keep in all levels of the cache, data
-    builder.call(function, [place, number(0), number(3), number(1)])
+    builder.call(function, [place, number(0), number(2), number(1)])
 
 
 @intrinsic

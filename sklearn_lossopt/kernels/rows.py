@@ -111,31 +111,41 @@ def new_block(rows, index):
 # --------------------------------------------------------------------------- scores and gradient
 
 
-def _scores_dense(rows, index, coef, intercept, out):
-    """out[i] = coef @ x_index[i] + intercept."""
+def _scores_dense(rows, index, coef, intercept, out, source, ahead):
+    """out[i] = coef @ x_index[i] + intercept; meanwhile, rows `ahead` of `source` come into the cache."""
     values = rows.values
     n_rows, n_outputs = index.size, coef.shape[0]
+    far = source.values
+    later = ahead if ahead.size > 0 else index
     for i in range(n_rows):
         for k in range(n_outputs):
             out[i, k] = intercept[k]
     tiled = n_rows - n_rows % TILE_ROWS
+    # One row comes during each tile: many at once would wait for each other.
+    n_tiles = max(n_rows * n_outputs // (TILE_ROWS * TILE_OUTPUTS), 1)
+    tile = 0
     for i in range(0, tiled, TILE_ROWS):
         k = 0
-        while k + TILE_OUTPUTS <= n_outputs:
-            add_dots(values, index, i, TILE_ROWS, coef, k, TILE_OUTPUTS, out)
-            k += TILE_OUTPUTS
-        if k + 2 <= n_outputs:
-            add_dots(values, index, i, TILE_ROWS, coef, k, 2, out)
-            k += 2
-        if k < n_outputs:
-            add_dots(values, index, i, TILE_ROWS, coef, k, 1, out)
+        while k < n_outputs:
+            coming = later[min(tile * later.size // n_tiles, later.size - 1)]
+            tile += 1
+            left = n_outputs - k
+            if left >= TILE_OUTPUTS:
+                add_dots(values, index, i, TILE_ROWS, coef, k, TILE_OUTPUTS, out, far, coming)
+                k += TILE_OUTPUTS
+            elif left >= 2:
+                add_dots(values, index, i, TILE_ROWS, coef, k, 2, out, far, coming)
+                k += 2
+            else:
+                add_dots(values, index, i, TILE_ROWS, coef, k, 1, out, far, coming)
+                k += 1
     for i in range(tiled, n_rows):
         k = 0
         while k + TILE_OUTPUTS <= n_outputs:
-            add_dots(values, index, i, 1, coef, k, TILE_OUTPUTS, out)
+            add_dots(values, index, i, 1, coef, k, TILE_OUTPUTS, out, far, later[0])
             k += TILE_OUTPUTS
         while k < n_outputs:
-            add_dots(values, index, i, 1, coef, k, 1, out)
+            add_dots(values, index, i, 1, coef, k, 1, out, far, later[0])
             k += 1
 
 
@@ -174,7 +184,7 @@ def dot_entries(values, first, indices, start, n_stored, coef, intercept, out, p
             store_first(out, place + k, n0, a0)
 
 
-def _scores_csr(rows, index, coef, intercept, out):
+def _scores_csr(rows, index, coef, intercept, out, source, ahead):
     """out[i] = x_index[i] @ coef + intercept."""
     data, indices, indptr = rows.data, rows.indices, rows.indptr
     is_far = coef.size * coef.itemsize > NEAR
@@ -190,17 +200,23 @@ def _add_gradient_dense(rows, index, slopes, gradient, touched, n_touched, sourc
     """Gradient += slopes^T X; meanwhile, rows `ahead` of `source` come into the cache."""
     values = rows.values
     n_outputs = gradient.shape[0]
+    far = source.values
+    n_tiles = -(-n_outputs // TILE_OUTPUTS)
+    tile = 0
     k = 0
-    while k + TILE_OUTPUTS <= n_outputs:
-        add_outer_products(values, index, slopes, gradient, k, TILE_OUTPUTS, source.values, ahead)
-        ahead = ahead[:0]
-        k += TILE_OUTPUTS
-    if k + 2 <= n_outputs:
-        add_outer_products(values, index, slopes, gradient, k, 2, source.values, ahead)
-        ahead = ahead[:0]
-        k += 2
-    if k < n_outputs:
-        add_outer_products(values, index, slopes, gradient, k, 1, source.values, ahead)
+    while k < n_outputs:
+        coming = ahead[tile * ahead.size // n_tiles : (tile + 1) * ahead.size // n_tiles]
+        tile = min(tile + 1, n_tiles)
+        left = n_outputs - k
+        if left >= TILE_OUTPUTS:
+            add_outer_products(values, index, slopes, gradient, k, TILE_OUTPUTS, far, coming)
+            k += TILE_OUTPUTS
+        elif left >= 2:
+            add_outer_products(values, index, slopes, gradient, k, 2, far, coming)
+            k += 2
+        else:
+            add_outer_products(values, index, slopes, gradient, k, 1, far, coming)
+            k += 1
     return n_touched
 
 

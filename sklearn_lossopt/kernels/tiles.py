@@ -32,7 +32,7 @@ def _registers():
 
 
 VECTOR_BYTES, _N_REGISTERS = _registers()
-TILE_OUTPUTS = 4
+TILE_OUTPUTS = 5
 TILE_ROWS = 4 if _N_REGISTERS == 32 else 2
 _TILE_VECTORS = TILE_ROWS  # of features, side by side in the tile of a gradient
 
@@ -149,22 +149,24 @@ def _can_compile(matrices, total, lists, sizes):
 
 
 @intrinsic(prefer_literal=True)
-def _add_dots(typing_context, values, index, i, n_rows, coef, k, n_outputs, out):
-    if not _can_compile((values, coef, out), out, (index,), (n_rows, n_outputs)):
+def _add_dots(typing_context, values, index, i, n_rows, coef, k, n_outputs, out, source, later):
+    if not _can_compile((values, coef, out, source), out, (index,), (n_rows, n_outputs)):
         return None
 
     def generate(context, builder, signature, arguments):
         kinds = signature.args
         vectors = _Vectors(context, builder, out.dtype)
-        x, w, o = (_Matrix(context, builder, kinds[a], arguments[a]) for a in (0, 4, 7))
+        x, w, o, far = (_Matrix(context, builder, kinds[a], arguments[a]) for a in (0, 4, 7, 8))
         numbers = _List(context, builder, kinds[1], arguments[1])
         i, k = arguments[2], arguments[5]
         zero, lanes = i.type(0), i.type(vectors.lanes)
         rows = [x.row(numbers[builder.add(i, i.type(r))], zero) for r in range(n_rows.literal_value)]
         lines = w.rows(k, n_outputs.literal_value, zero)
+        coming = far.row(arguments[9], zero)
         sums = [[vectors.variable() for _ in lines] for _ in rows]
 
         def add(j, mask=None):
+            emit_prefetch(builder, builder.gep(coming, [j]))
             factors = [vectors.load(w, builder.gep(line, [j]), mask) for line in lines]
             for row, row_sums in zip(rows, sums, strict=True):
                 here = vectors.load(x, builder.gep(row, [j]), mask)
@@ -184,11 +186,13 @@ def _add_dots(typing_context, values, index, i, n_rows, coef, k, n_outputs, out)
         return context.get_dummy_value()
 
     where = types.intp
-    return types.void(values, index, where, n_rows, coef, where, n_outputs, out), generate
+    return types.void(values, index, where, n_rows, coef, where, n_outputs, out, source, where), generate
 
 
-def _add_dots_numpy(values, index, i, n_rows, coef, k, n_outputs, out):
+def _add_dots_numpy(values, index, i, n_rows, coef, k, n_outputs, out, source, later):
     """Scores without intercepts of a tile: of rows index[i], ... for the outputs k, ...
+
+    Meanwhile, row `later` of `source` comes into the cache.
 
     The sizes of the tile, `n_rows` and `n_outputs`, are constants to the compiler.
     """

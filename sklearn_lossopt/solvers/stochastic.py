@@ -6,7 +6,7 @@ import numpy as np
 
 from ..kernels import losses, steps
 from ..kernels.minibatch import Geometry, State, minibatch_pass
-from ..kernels.rows import ROWS_PER_BLOCK, new_block
+from ..kernels.rows import ROWS_PER_BLOCK, aligned_zeros, new_block
 from ..problem import Model
 
 AUTO_BATCH = 128
@@ -237,14 +237,15 @@ def _new_arrays(problem, model, n_skipped):
     n_listed = problem.n_features if problem.is_sparse else 0
     number = problem.rows.indices.dtype if problem.is_sparse else np.int32
     return State(
-        coef=steps.Parameters(*(np.zeros(model.coef.shape, dtype) for _ in steps.Parameters._fields)),
+        coef=steps.Parameters(*(aligned_zeros(model.coef.shape, dtype) for _ in steps.Parameters._fields)),
         intercept=steps.Parameters(*(np.zeros((1, n_outputs), dtype) for _ in steps.Parameters._fields)),
         lines=np.arange(n_listed or n_outputs, dtype=number),
         slot=np.full(n_listed, -1, number),
         block=new_block(problem.rows, problem.index),
         slopes=np.empty((ROWS_PER_BLOCK, n_outputs), dtype),
         block_scores=np.empty((ROWS_PER_BLOCK, n_outputs), dtype),
-        coef_before=np.zeros(model.coef.shape, dtype),
+        block_losses=np.empty(2 * ROWS_PER_BLOCK),
+        coef_before=aligned_zeros(model.coef.shape, dtype),
         intercept_before=np.zeros(n_outputs, dtype),
         average=_new_average(model.coef.shape, n_skipped),
         intercept_average=_new_average((1, n_outputs), n_skipped),
