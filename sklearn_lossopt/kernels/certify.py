@@ -5,12 +5,14 @@ import numpy as np
 from ._jit import kernel
 from .ascent import conjugate, read_dual
 from .losses import differentiate
+from .references import borrowed
 from .rows import ROWS_PER_BLOCK, add_gradient, scores
 
 
 @kernel
 def flows(loss, index, target, weight, dual, n_classes):
     """Weighted sums of the stored dual point's vectors a by class: (n_classes, n_outputs)."""
+    index, target, weight, dual = borrowed((index, target, weight, dual))
     n_outputs = dual.shape[1]
     sums = np.zeros((n_classes, n_outputs))
     a = np.empty(n_outputs)
@@ -31,6 +33,8 @@ def bound_terms(rows, index, target, weight, loss, coef, intercept, dual, keep, 
     The dual point is the stored one, moved as `read_dual` says. All sums are float64, also those of scores
     where `coef` and `intercept` are not; `slot` is 0, 1, ... for CSR.
     """
+    rows, index, target, weight = borrowed((rows, index, target, weight))
+    coef, intercept, dual, keep, mixed, gradient = borrowed((coef, intercept, dual, keep, mixed, gradient))
     n_outputs = intercept.size
     block = np.empty((ROWS_PER_BLOCK, n_outputs))
     slopes = np.empty((ROWS_PER_BLOCK, n_outputs))
@@ -57,6 +61,8 @@ def bound_terms(rows, index, target, weight, loss, coef, intercept, dual, keep, 
 @kernel
 def row_gaps(rows, index, target, weight, loss, coef, intercept, dual, keep, mixed):
     """Means over some rows: of losses, and of ``loss(s) + loss*(-a) + <s, a>``, which is never negative."""
+    rows, index, target, weight = borrowed((rows, index, target, weight))
+    coef, intercept, dual, keep, mixed = borrowed((coef, intercept, dual, keep, mixed))
     n_outputs = intercept.size
     block = np.empty((ROWS_PER_BLOCK, n_outputs))
     a = np.empty(n_outputs)
@@ -84,6 +90,8 @@ def row_gaps(rows, index, target, weight, loss, coef, intercept, dual, keep, mix
 @kernel
 def add_duals(rows, index, target, weight, loss, dual, keep, mixed, gradient, slot):
     """Add X^T diag(w) a to `gradient`, for the dual point as `bound_terms` has it."""
+    rows, index, target, weight = borrowed((rows, index, target, weight))
+    dual, keep, mixed, gradient = borrowed((dual, keep, mixed, gradient))
     slopes = np.empty((ROWS_PER_BLOCK, dual.shape[1]))
     touched = slot, slot
     for start in range(0, index.size, ROWS_PER_BLOCK):
@@ -100,6 +108,7 @@ def add_duals(rows, index, target, weight, loss, dual, keep, mixed, gradient, sl
 @kernel
 def conjugates(loss, index, target, weight, dual, keep, mixed, factor):
     """Weighted sum of conjugates at `factor` times the moved dual point, factor in [0, 1]."""
+    index, target, weight, dual = borrowed((index, target, weight, dual))
     n_outputs = dual.shape[1]
     a = np.empty(n_outputs)
     total = 0.0

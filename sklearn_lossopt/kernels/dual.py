@@ -13,16 +13,11 @@ import numpy as np
 from ._jit import helper, kernel
 from .ascent import ascend, dual_of_slopes, start_dual
 from .losses import differentiate
-from .one_row import (
-    add_row,
-    add_then_dot,
-    dot_row,
-    load_row,
-    prefetch_row,
-    threshold_row,
-)
+from .one_row import add_row, dot_row, load_row, prefetch_row, threshold_row
+from .pairs import CHANGES, SCORES, correct_second, inner_product, move_on
 from .prefetch import prefetch
-from .rows import ROWS_PER_BLOCK, prefetch_coef, scores
+from .references import borrowed
+from .rows import ROWS_PER_BLOCK, by_storage, prefetch_coef, scores
 from .vectors import lanes_of, load_first, spread, store, store_first, total
 
 AHEAD = 3  # rows from the one visited to the one that memory is asked for
@@ -45,8 +40,8 @@ class DualState(NamedTuple):
     accumulated: np.ndarray  # the same array without L1
     intercept: np.ndarray
     moved: np.ndarray  # by row of X, the size of its dual variables' change in its last visit
-    loaded: np.ndarray  # (2, longest row): the row visited and the next
-    room: np.ndarray  # (4, `padded_outputs`)
+    loaded: np.ndarray  # (4, longest row): the pair of rows visited, and the next
+    room: np.ndarray  # (6, `padded_outputs`): a pair's scores and changes, and room for its steps
 
 
 @kernel
@@ -85,6 +80,65 @@ def _scale_change(change, factor, intercept, intercept_scale):
     return total(square)
 
 
+@helper
+def _ascend_row(i, r, norm, target, weight, loss, coordinates, state, times):
+    """Set the dual variables of row i, whose scores and change are the r-th in `room`."""
+    room = state.room
+    w = weight[i]
+    change = room[CHANGES + r]
+    curvature = times * w * (norm + coordinates.intercept_scale)
+    ascend(loss, room[SCORES + r], state.dual[i], target[i], curvature, change, room[4:])
+    moved = _scale_change(change, times * w, state.intercept, coordinates.intercept_scale)
+    state.moved[i] = math.sqrt(moved)
+
+
+@helper
+def _prefetch_dual(i, target, weight, dual):
+    prefetch(dual, i * dual.shape[1])
+    prefetch(dual, (i + 1) * dual.shape[1] - 1)
+    prefetch(target, i)
+    prefetch(weight, i)
+
+
+def _visit_pairs_dense(rows, order, target, weight, loss, coordinates, state, times):
+    """Visit all rows in pairs, if there is no L1, whose threshold needs every row's coefficients."""
+    shift, scale, threshold, intercept_scale = coordinates
+    dual, primal, _, intercept, _, loaded, room = state
+    if threshold.size > 0:
+        return False
+    n_rows = order.size
+    last = n_rows - 1
+    loaded[:] = 0
+    room[CHANGES : CHANGES + 2] = 0
+    old, new = 2, 0
+    norm_1 = norm_2 = product = loaded.dtype.type(0)
+    for t in range(-2, n_rows, 2):
+        if t >= 0:
+            _ascend_row(order[t], 0, norm_1, target, weight, loss, coordinates, state, times)
+            if t < last:
+                correct_second(room, product + intercept_scale)
+                _ascend_row(order[t + 1], 1, norm_2, target, weight, loss, coordinates, state, times)
+            else:
+                room[CHANGES + 1] = 0
+        # Past the end the last row stands in: its scores are not used.
+        norm_1 = load_row(rows, order[min(t + 2, last)], shift, scale, loaded[new])
+        norm_2 = load_row(rows, order[min(t + 3, last)], shift, scale, loaded[new + 1])
+        product = inner_product(loaded, new)
+        later, latest = order[min(t + 2 * AHEAD, last)], order[min(t + 2 * AHEAD + 1, last)]
+        _prefetch_dual(later, target, weight, dual)
+        _prefetch_dual(latest, target, weight, dual)
+        move_on(primal, intercept, loaded, old, new, room, rows.values, later, latest)
+        old, new = new, old
+    return True
+
+
+def _visit_pairs_csr(rows, order, target, weight, loss, coordinates, state, times):
+    return False
+
+
+visit_pairs = by_storage(_visit_pairs_dense, _visit_pairs_csr)
+
+
 @kernel
 def dual_pass(rows, order, target, weight, loss, coordinates, state, times):
     """Visit the rows in order; `weight` sums to 1 over all rows in use.
@@ -92,11 +146,14 @@ def dual_pass(rows, order, target, weight, loss, coordinates, state, times):
     `times` is above 1 where other threads visit other rows at the same time: this one then counts its
     own changes so many times, for theirs (CoCoA+: Ma et al. 2015).
     """
-    shift, scale, threshold, intercept_scale = coordinates
-    dual, primal, accumulated, intercept, moved, loaded, room = state
-    row_scores = room[0]
-    change = room[1]
-    n_outputs = intercept.size
+    rows, order, target, weight = borrowed((rows, order, target, weight))
+    coordinates, state = borrowed((coordinates, state))
+    if visit_pairs(rows, order, target, weight, loss, coordinates, state, times):
+        return
+    shift, scale, threshold, _ = coordinates
+    dual, primal, accumulated, intercept, _, loaded, room = state
+    row_scores = room[SCORES]
+    change = room[CHANGES]
     n_rows = order.size
     x = loaded[0]
     y = loaded[1]
@@ -107,23 +164,15 @@ def dual_pass(rows, order, target, weight, loss, coordinates, state, times):
         if t + AHEAD < n_rows:
             later = order[t + AHEAD]
             prefetch_row(rows, later)
-            prefetch(dual, later * n_outputs)
-            prefetch(dual, later * n_outputs + n_outputs - 1)
-            prefetch(target, later)
-            prefetch(weight, later)
-        w = weight[i]
-        curvature = times * w * (norm + intercept_scale)
-        ascend(loss, row_scores, dual[i], target[i], curvature, change, room[2:])
-        moved[i] = math.sqrt(_scale_change(change, times * w, intercept, intercept_scale))
+            _prefetch_dual(later, target, weight, dual)
+        _ascend_row(i, 0, norm, target, weight, loss, coordinates, state, times)
         following = order[t + 1] if t + 1 < n_rows else i
         prefetch_coef(rows, following, primal)
         norm = load_row(rows, following, shift, scale, y)
-        if threshold.size == 0:
-            add_then_dot(rows, i, x, change, following, y, primal, intercept, row_scores)
-        else:
-            add_row(rows, i, x, change, accumulated)
+        add_row(rows, i, x, change, accumulated)  # the same array as `primal` without L1
+        if threshold.size > 0:
             threshold_row(rows, i, accumulated, threshold, primal)
-            dot_row(rows, following, y, primal, intercept, row_scores)
+        dot_row(rows, following, y, primal, intercept, row_scores)
         x, y = y, x
 
 

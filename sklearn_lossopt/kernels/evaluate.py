@@ -4,6 +4,7 @@ import numpy as np
 
 from ._jit import helper, kernel
 from .losses import differentiate_rows, is_right
+from .references import borrowed
 from .rows import ROWS_PER_BLOCK, scores
 
 
@@ -32,6 +33,8 @@ def sum_losses(rows, index, target, weight, loss, coef, intercept, block, losses
 
     `block` and `losses` are room for the scores and losses of ROWS_PER_BLOCK rows.
     """
+    rows, index, target, weight = borrowed((rows, index, target, weight))
+    coef, intercept, block, losses = borrowed((coef, intercept, block, losses))
     sums = (0.0, 0.0, 0.0)
     for start in range(0, index.size, ROWS_PER_BLOCK):
         part = index[start : start + ROWS_PER_BLOCK]

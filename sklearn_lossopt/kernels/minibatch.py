@@ -7,6 +7,7 @@ import numpy as np
 from ._jit import helper, kernel
 from .evaluate import add_losses
 from .losses import differentiate_rows
+from .references import borrowed
 from .rows import ROWS_PER_BLOCK, add_gradient, by_storage, gather, scores
 from .steps import Average, Parameters, StepSettings, add_to_average, update_lines
 from .vectors import lanes_of, load_first, store_first
@@ -107,6 +108,8 @@ def minibatch_pass(
     If it `looks_back`, it gives the sums of `evaluate.sum_losses` of the model that it begins with: while
     rows are in the cache that costs less than a pass of its own.
     """
+    rows, order, target, weight = borrowed((rows, order, target, weight))
+    geometry, state = borrowed((geometry, state))
     number = weight.dtype.type
     n_rows = order.size
     slopes, losses = state.slopes, state.block_losses
@@ -133,7 +136,7 @@ def minibatch_pass(
             part = order[begin : min(begin + ROWS_PER_BLOCK, stop)]
             ahead = order[begin + part.size : begin + 2 * part.size]
             # Rows come little by little, during all the products: more at a time would wait for memory.
-            a = ahead.size // (3 if looks_back else 2)
+            a = ahead.size // (4 if looks_back else 2)
             b = 2 * a if looks_back else a
             near, at = gather(rows, part, geometry.shift, state.block)
             scores(near, at, state.coef.values, intercept, slopes, rows, ahead[:a])

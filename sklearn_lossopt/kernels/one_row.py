@@ -120,59 +120,6 @@ def _add_row_csr(rows, i, x, step, coef):
                 store_first(coef, place, n0, load_first(coef, place, n0, 0) + s0 * x[p])
 
 
-def _add_then_dot_dense(rows, i, x, step, following, y, coef, intercept, out):
-    """`add_row` of x, then `dot_row` of y, the next: one trip through coef instead of two."""
-    n_outputs, n_features = coef.shape
-    lanes = lanes_of(coef)
-    nothing = spread(coef.dtype.type(0), coef)
-    k = 0
-    while k + 4 <= n_outputs:
-        first = k * n_features
-        second = first + n_features
-        third = second + n_features
-        fourth = third + n_features
-        s0 = step[k]
-        s1 = step[k + 1]
-        s2 = step[k + 2]
-        s3 = step[k + 3]
-        a0 = a1 = a2 = a3 = nothing
-        for j in range(0, n_features, lanes):
-            here = load(x, j)
-            coming = load(y, j)
-            w0 = load(coef, first + j) + here * s0
-            w1 = load(coef, second + j) + here * s1
-            w2 = load(coef, third + j) + here * s2
-            w3 = load(coef, fourth + j) + here * s3
-            store(coef, first + j, w0)
-            store(coef, second + j, w1)
-            store(coef, third + j, w2)
-            store(coef, fourth + j, w3)
-            a0 = a0 + w0 * coming
-            a1 = a1 + w1 * coming
-            a2 = a2 + w2 * coming
-            a3 = a3 + w3 * coming
-        out[k] = total(a0) + intercept[k]
-        out[k + 1] = total(a1) + intercept[k + 1]
-        out[k + 2] = total(a2) + intercept[k + 2]
-        out[k + 3] = total(a3) + intercept[k + 3]
-        k += 4
-    while k < n_outputs:
-        first = k * n_features
-        s0 = step[k]
-        a0 = nothing
-        for j in range(0, n_features, lanes):
-            w0 = load(coef, first + j) + load(x, j) * s0
-            store(coef, first + j, w0)
-            a0 = a0 + w0 * load(y, j)
-        out[k] = total(a0) + intercept[k]
-        k += 1
-
-
-def _add_then_dot_csr(rows, i, x, step, following, y, coef, intercept, out):
-    add_row(rows, i, x, step, coef)
-    dot_row(rows, following, y, coef, intercept, out)
-
-
 def _threshold_row_dense(rows, i, accumulated, threshold, coef):
     """Set coef to soft(accumulated, threshold), wherever the row may have changed it."""
     n_outputs, n_features = coef.shape
@@ -197,5 +144,4 @@ load_row = by_storage(_load_row_dense, _load_row_csr)
 prefetch_row = by_storage(_prefetch_row_dense, _prefetch_row_csr)
 dot_row = by_storage(_dot_row_dense, _dot_row_csr)
 add_row = by_storage(_add_row_dense, _add_row_csr)
-add_then_dot = by_storage(_add_then_dot_dense, _add_then_dot_csr)
 threshold_row = by_storage(_threshold_row_dense, _threshold_row_csr)

@@ -5,15 +5,17 @@ from numba import types
 from numba.core import cgutils, config
 from numba.extending import intrinsic
 
+INTO_L2, INTO_L1 = 2, 3
 
-def emit_prefetch(builder, pointer):
+
+def emit_prefetch(builder, pointer, level=INTO_L1):
     """Add the hint to code that is being made."""
     number = ir.IntType(32)
     place = builder.bitcast(pointer, ir.IntType(8).as_pointer())
     kind = ir.FunctionType(ir.VoidType(), [place.type, number, number, number])
     function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0i8")
-    # read, keep in all levels of the cache, data
-    builder.call(function, [place, number(0), number(2), number(1)])
+    # 0: to read; 1: data
+    builder.call(function, [place, number(0), number(level), number(1)])
 
 
 @intrinsic

@@ -121,31 +121,34 @@ def _scores_dense(rows, index, coef, intercept, out, source, ahead):
         for k in range(n_outputs):
             out[i, k] = intercept[k]
     tiled = n_rows - n_rows % TILE_ROWS
-    # One row comes during each tile: many at once would wait for each other.
-    n_tiles = max(n_rows * n_outputs // (TILE_ROWS * TILE_OUTPUTS), 1)
+    # A row, or half of one, comes during a tile: much at once would wait for memory.
+    n_tiles = n_rows * n_outputs // (TILE_ROWS * TILE_OUTPUTS)
+    shift = 1 if 2 * later.size <= n_tiles else 0
+    half = (values.shape[1] + 1) // 2 if shift else 0
     tile = 0
     for i in range(0, tiled, TILE_ROWS):
         k = 0
         while k < n_outputs:
-            coming = later[min(tile * later.size // n_tiles, later.size - 1)]
+            coming = later[min(tile >> shift, later.size - 1)]
+            first = half * (tile & 1)
             tile += 1
             left = n_outputs - k
             if left >= TILE_OUTPUTS:
-                add_dots(values, index, i, TILE_ROWS, coef, k, TILE_OUTPUTS, out, far, coming)
+                add_dots(values, index, i, TILE_ROWS, coef, k, TILE_OUTPUTS, out, far, coming, first, shift)
                 k += TILE_OUTPUTS
             elif left >= 2:
-                add_dots(values, index, i, TILE_ROWS, coef, k, 2, out, far, coming)
+                add_dots(values, index, i, TILE_ROWS, coef, k, 2, out, far, coming, first, shift)
                 k += 2
             else:
-                add_dots(values, index, i, TILE_ROWS, coef, k, 1, out, far, coming)
+                add_dots(values, index, i, TILE_ROWS, coef, k, 1, out, far, coming, first, shift)
                 k += 1
     for i in range(tiled, n_rows):
         k = 0
         while k + TILE_OUTPUTS <= n_outputs:
-            add_dots(values, index, i, 1, coef, k, TILE_OUTPUTS, out, far, later[0])
+            add_dots(values, index, i, 1, coef, k, TILE_OUTPUTS, out, far, later[0], 0, 0)
             k += TILE_OUTPUTS
         while k < n_outputs:
-            add_dots(values, index, i, 1, coef, k, 1, out, far, later[0])
+            add_dots(values, index, i, 1, coef, k, 1, out, far, later[0], 0, 0)
             k += 1
 
 

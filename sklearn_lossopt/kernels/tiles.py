@@ -13,7 +13,7 @@ from numba import types
 from numba.core import cgutils, config
 from numba.extending import intrinsic
 
-from .prefetch import emit_prefetch
+from .prefetch import INTO_L2, emit_prefetch
 
 LANE_NUMBER = ir.IntType(32)
 
@@ -37,7 +37,7 @@ TILE_ROWS = 4 if _N_REGISTERS == 32 else 2
 _TILE_VECTORS = TILE_ROWS  # of features, side by side in the tile of a gradient
 
 
-class _Vectors:
+class VectorCode:
     """Vectors of one type of number, and what is done with them."""
 
     def __init__(self, context, builder, number):
@@ -106,7 +106,7 @@ class _Vectors:
         return self._call(f"vector.reduce.fadd.{self.suffix}", self.number, *values, fastmath=("reassoc",))
 
 
-class _Matrix:
+class Matrix:
     """A C-contiguous array of two dimensions."""
 
     def __init__(self, context, builder, kind, array):
@@ -149,24 +149,24 @@ def _can_compile(matrices, total, lists, sizes):
 
 
 @intrinsic(prefer_literal=True)
-def _add_dots(typing_context, values, index, i, n_rows, coef, k, n_outputs, out, source, later):
+def _add_dots(typing_context, values, index, i, n_rows, coef, k, n_outputs, out, source, later, first, shift):
     if not _can_compile((values, coef, out, source), out, (index,), (n_rows, n_outputs)):
         return None
 
     def generate(context, builder, signature, arguments):
         kinds = signature.args
-        vectors = _Vectors(context, builder, out.dtype)
-        x, w, o, far = (_Matrix(context, builder, kinds[a], arguments[a]) for a in (0, 4, 7, 8))
+        vectors = VectorCode(context, builder, out.dtype)
+        x, w, o, far = (Matrix(context, builder, kinds[a], arguments[a]) for a in (0, 4, 7, 8))
         numbers = _List(context, builder, kinds[1], arguments[1])
         i, k = arguments[2], arguments[5]
         zero, lanes = i.type(0), i.type(vectors.lanes)
         rows = [x.row(numbers[builder.add(i, i.type(r))], zero) for r in range(n_rows.literal_value)]
         lines = w.rows(k, n_outputs.literal_value, zero)
-        coming = far.row(arguments[9], zero)
+        coming = far.row(arguments[9], arguments[10])
         sums = [[vectors.variable() for _ in lines] for _ in rows]
 
         def add(j, mask=None):
-            emit_prefetch(builder, builder.gep(coming, [j]))
+            emit_prefetch(builder, builder.gep(coming, [builder.ashr(j, arguments[11])]), INTO_L2)
             factors = [vectors.load(w, builder.gep(line, [j]), mask) for line in lines]
             for row, row_sums in zip(rows, sums, strict=True):
                 here = vectors.load(x, builder.gep(row, [j]), mask)
@@ -186,13 +186,15 @@ def _add_dots(typing_context, values, index, i, n_rows, coef, k, n_outputs, out,
         return context.get_dummy_value()
 
     where = types.intp
-    return types.void(values, index, where, n_rows, coef, where, n_outputs, out, source, where), generate
+    return types.void(
+        values, index, where, n_rows, coef, where, n_outputs, out, source, where, where, where
+    ), generate
 
 
-def _add_dots_numpy(values, index, i, n_rows, coef, k, n_outputs, out, source, later):
+def _add_dots_numpy(values, index, i, n_rows, coef, k, n_outputs, out, source, later, first, shift):
     """Scores without intercepts of a tile: of rows index[i], ... for the outputs k, ...
 
-    Meanwhile, row `later` of `source` comes into the cache.
+    Meanwhile ``source[later, first:]`` comes into the cache, as many features as here >> shift.
 
     The sizes of the tile, `n_rows` and `n_outputs`, are constants to the compiler.
     """
@@ -207,8 +209,8 @@ def _add_outer_products(typing_context, values, index, slopes, gradient, k, n_ou
 
     def generate(context, builder, signature, arguments):
         kinds = signature.args
-        vectors = _Vectors(context, builder, gradient.dtype)
-        x, s, g, far = (_Matrix(context, builder, kinds[a], arguments[a]) for a in (0, 2, 3, 6))
+        vectors = VectorCode(context, builder, gradient.dtype)
+        x, s, g, far = (Matrix(context, builder, kinds[a], arguments[a]) for a in (0, 2, 3, 6))
         numbers, coming = (_List(context, builder, kinds[a], arguments[a]) for a in (1, 7))
         k = arguments[4]
         zero, lanes = k.type(0), k.type(vectors.lanes)
@@ -225,10 +227,12 @@ def _add_outer_products(typing_context, values, index, slopes, gradient, k, n_ou
             for place, total in pairs:
                 builder.store(vectors.load(g, place, mask), total)
             with cgutils.for_range(builder, numbers.size, intp=zero.type) as loop:
-                with builder.if_then(builder.icmp_signed("<", loop.index, coming.size)):
-                    later = far.row(coming[loop.index], j)
-                    for step in steps:
-                        emit_prefetch(builder, builder.gep(later, [step]))
+                # A vector of a row to come beside each row here: many at once would wait for memory.
+                n = zero.type(n_vectors)
+                which = builder.sdiv(loop.index, n)
+                with builder.if_then(builder.icmp_signed("<", which, coming.size)):
+                    step = builder.mul(builder.srem(loop.index, n), lanes)
+                    emit_prefetch(builder, builder.gep(far.row(coming[which], j), [step]), INTO_L2)
                 row = x.row(numbers[loop.index], j)
                 here = [vectors.load(x, builder.gep(row, [step]), mask) for step in steps]
                 slope = s.row(loop.index, k)

@@ -228,8 +228,8 @@ class DualAscent:
             accumulated=aligned_zeros(shape, dtype) if problem.penalty.l1 else primal,
             intercept=np.zeros(n_outputs, dtype),
             moved=np.zeros(problem.target.size, dtype),
-            loaded=aligned_zeros((2, longest), dtype),
-            room=aligned_zeros((4, padded_outputs(n_outputs, dtype)), dtype),
+            loaded=aligned_zeros((4, longest), dtype),
+            room=aligned_zeros((6, padded_outputs(n_outputs, dtype)), dtype),
         )
         state = DualRun(
             weight=problem.share.astype(dtype),
