@@ -74,11 +74,39 @@ def of_fit(objective, estimator, X, y):
     return objective(X, numbers, estimator.coef_, estimator.intercept_)
 
 
-def test_log_loss(estimator, X, y):
-    """Mean log loss of a fitted estimator's probabilities, in float64; None if it has none."""
+def test_probabilities(estimator, X):
+    """A fitted estimator's probabilities in float64, rows of sum 1; None if it has none."""
     if not hasattr(estimator, "predict_proba"):
         return None
     probability = estimator.predict_proba(X).astype(np.float64)
     # float32 rows sum to 1 only so far as float32 goes, which scikit-learn would warn of
-    probability /= probability.sum(axis=1, keepdims=True)
-    return log_loss(y, probability, labels=estimator.classes_)
+    return probability / probability.sum(axis=1, keepdims=True)
+
+
+def test_log_loss(estimator, X, y):
+    """Mean log loss of a fitted estimator's probabilities, in float64; None if it has none."""
+    probability = test_probabilities(estimator, X)
+    return None if probability is None else log_loss(y, probability, labels=estimator.classes_)
+
+
+def calibration_error(probability, target, n_bins=15):
+    """Expected calibration error of the most probable class (Guo et al. 2017).
+
+    Rows are put by the probability of their most probable class into bins of equal width; the
+    distance of its mean from the accuracy there is averaged over the bins, by their rows.
+
+    Parameters
+    ----------
+    probability : ndarray of shape (n_samples, n_classes)
+        Probabilities.
+    target : ndarray of int, shape (n_samples,)
+        Class numbers.
+    n_bins : int, default=15
+        Bins of [0, 1], each open below and closed above.
+    """
+    confidence = probability.max(axis=1)
+    is_right = probability.argmax(axis=1) == target
+    bins = np.ceil(confidence * n_bins).clip(1, n_bins).astype(int)
+    # A bin's share of the rows times the distance of its means is that of its sums, over all rows.
+    distance = np.bincount(bins, confidence) - np.bincount(bins, is_right)
+    return float(np.abs(distance).sum() / len(target))
