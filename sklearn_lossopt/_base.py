@@ -50,8 +50,11 @@ OPTIONAL = (
     "dual_gap_curve_",
     "_dual",
 )
-CALIBRATION_TOL = 0.2  # relative gap that is enough for a temperature: tighter ones gave no better log loss
+# Relative gap that is enough for a temperature, with few and with many classes, most of whose hinges do not
+# matter to the most probable ones: tighter ones gave no better log loss.
+CALIBRATION_TOL = 0.2, 0.5
 CALIBRATION_FACTOR = 2000.0  # of tol, at most
+CALIBRATION_SMALL = 5e5  # products a pass: where it is that quick, few rows make it the scale that counts
 CALIBRATION_FRACTION = 0.2  # held out to fit the temperature
 
 
@@ -541,7 +544,7 @@ class BaseLossClassifier(CallbackSupportMixin, SparseCoefMixin, LinearClassifier
         max_iter, tol, schedule, retries = self.max_iter, self.tol, "constant", 1
         if isinstance(solver, solvers.CertifiedSolver):
             if calibrates and tol is not None:
-                tol = max(tol, min(CALIBRATION_TOL, CALIBRATION_FACTOR * tol))
+                tol = _calibration_tol(tol, problem)
             runner = solver.runner(tol, bool(self.shuffle), _n_threads(self.n_jobs))
             if self.warm_start and not calibrates:
                 previous = getattr(self, "_dual", None)
@@ -664,6 +667,15 @@ def _n_threads(n_jobs):
     if n_jobs is None:
         return 1
     return n_jobs if n_jobs > 0 else max(1, cpu_count() + 1 + n_jobs)
+
+
+def _calibration_tol(tol, problem):
+    """Relative gap at which a fit that only serves the temperature may end."""
+    if len(problem.index) * problem.row_length * problem.n_outputs <= CALIBRATION_SMALL:
+        return tol
+    least, most = CALIBRATION_TOL
+    enough = min(max(least, 0.04 * problem.n_outputs**0.5), most)
+    return max(tol, min(enough, CALIBRATION_FACTOR * tol))
 
 
 def _generator(random_state):
