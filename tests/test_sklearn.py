@@ -55,9 +55,8 @@ EXPECTED_FAILURES = {
 }
 
 
-@pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("estimator", CONFIGURATIONS, ids=str)
-def test_check_estimator(estimator):
+def unexpected_failures(estimator):
+    """scikit-learn's checks that fail though nothing explains it: their errors by name."""
     failed = {}
     for instance, check in estimator_checks_generator(estimator):
         name = getattr(check, "func", check).__name__
@@ -68,8 +67,49 @@ def test_check_estimator(estimator):
             if type(error).__name__ != "SkipTest" and "partial_fit cannot use it" not in str(error):
                 failed[name] = repr(error)
     expected = {} if str(estimator) == "SoftmaxClassifier()" else EXPECTED_FAILURES  # its optimum is exact
-    unexpected = {name: error for name, error in failed.items() if name not in expected}
-    assert not unexpected
+    return {name: error for name, error in failed.items() if name not in expected}
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("estimator", CONFIGURATIONS, ids=str)
+def test_check_estimator(estimator):
+    assert not unexpected_failures(estimator)
+
+
+SPARSE = {"sparray": sparse.sparray, "spmatrix": sparse.spmatrix}  # by scikit-learn's `sparse_interface`
+by_sparse_interface = pytest.mark.parametrize("interface", SPARSE)
+needs_sparse_interface = pytest.mark.skipif(
+    "sparse_interface" not in sklearn.get_config(), reason="the setting came with scikit-learn 1.9"
+)
+
+
+@needs_sparse_interface
+@by_sparse_interface
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("estimator", [SoftmaxClassifier(), LinearSVMClassifier(solver="adam")], ids=str)
+def test_check_estimator_with_each_kind_of_sparse_rows(estimator, interface):
+    with sklearn.config_context(sparse_interface=interface):
+        assert not unexpected_failures(estimator)
+
+
+@needs_sparse_interface
+@by_sparse_interface
+@pytest.mark.parametrize("estimator", [SoftmaxClassifier(), LinearSVMClassifier()], ids=str)
+def test_sparse_results_are_of_the_kind_asked_for(estimator, interface, table):
+    X, y = table
+    estimator = clone(estimator).set_params(alpha=1e-2, random_state=0)
+    rows = sparse.csr_array(X) if interface == "sparray" else sparse.csr_matrix(X)
+    with sklearn.config_context(sparse_interface=interface):
+        model = estimator.fit(rows, y)
+        expected = model.predict_proba(rows)
+        model.sparsify()
+        copy = pickle.loads(pickle.dumps(model))
+        for one in (model, copy):
+            assert isinstance(one.coef_, SPARSE[interface])
+            assert type(one.predict_proba(rows)) is np.ndarray
+            assert one.predict_proba(rows) == pytest.approx(expected)
+            assert type(one.decision_function(rows)) is np.ndarray
+        assert isinstance(copy.partial_fit(rows, y).coef_, np.ndarray)
 
 
 @pytest.mark.filterwarnings("ignore")
