@@ -171,6 +171,30 @@ def test_hashed_features_in_a_stream(estimator):
 
 
 @both
+@pytest.mark.filterwarnings("ignore")  # dask-ml's own, of dask and scikit-learn
+def test_incremental_over_the_chunks_of_a_dask_array(estimator, three):
+    wrappers = pytest.importorskip("dask_ml.wrappers")
+    import dask.array as da
+
+    X, y = three
+    chunks = da.from_array(X, chunks=(50, 10)), da.from_array(y, chunks=50)
+    incremental = wrappers.Incremental(
+        clone(estimator), scoring="accuracy", shuffle_blocks=False, random_state=0
+    ).fit(*chunks, classes=[0, 1, 2])
+    alone = clone(estimator)
+    for start in range(0, 300, 50):
+        alone.partial_fit(X[start : start + 50], y[start : start + 50], classes=[0, 1, 2])
+    assert incremental.estimator_.coef_ == pytest.approx(alone.coef_)
+    assert (incremental.predict(chunks[0]).compute() == alone.predict(X)).all()
+    assert incremental.predict_proba(chunks[0]).compute() == pytest.approx(alone.predict_proba(X))
+    assert incremental.score(*chunks) == pytest.approx(alone.score(X, y))
+    once = incremental.estimator_.coef_.copy()
+    incremental.partial_fit(*chunks, classes=[0, 1, 2])
+    assert incremental.estimator_.t_ == 2 * alone.t_
+    assert (incremental.estimator_.coef_ != once).any()
+
+
+@both
 def test_sparse_coefficients_train_on(estimator, three):
     X, y = three
     model = clone(estimator).partial_fit(X, y, classes=[0, 1, 2])

@@ -131,3 +131,13 @@ def test_balanced_weights_give_probabilities_of_a_balanced_population(svm):
     assert corrected[:, 1].mean() == pytest.approx(y_test.mean(), abs=0.02)
     assert log_loss(y_test, corrected) < 0.9 * log_loss(y_test, np.tile(frequency, (3000, 1)))
     assert log_loss(y_test, corrected) < 0.6 * log_loss(y_test, p)
+
+
+def test_where_all_scores_are_equal_probabilities_are_frequencies():
+    # Rare and overlapping: the hinge loss is least at zero coefficients, where a rough fit has not come yet.
+    X, y = make_classification(
+        6000, 10, n_informative=5, weights=[0.95], class_sep=0.7, flip_y=0, random_state=0
+    )
+    model = LinearSVMClassifier(random_state=0).fit(X, y)
+    assert np.abs(model.coef_).max() < 1e-3
+    assert checked(model, X)[:, 1] == pytest.approx(y.mean(), abs=0.01)
