@@ -152,6 +152,7 @@ class BaseLossClassifier(CallbackSupportMixin, SparseCoefMixin, LinearClassifier
         problem, classes, factors, rng = self._prepare(X, y, sample_weight, before)
         start = self._model(problem) if before is not None else problem.model()
         chosen = self._choose(problem)
+        self._warn_of_ignored(stacklevel=4)
         validation = self._check_validation(X_val, y_val, sample_weight_val, problem, classes, factors)
         stops_early = self.early_stopping is True or validation is not None
         held = validation
@@ -501,19 +502,30 @@ class BaseLossClassifier(CallbackSupportMixin, SparseCoefMixin, LinearClassifier
         coef = self.coef_.toarray() if sparse.issparse(self.coef_) else self.coef_
         return problem.model(coef, self.intercept_ if self.fit_intercept else None)
 
+    def _minibatch_settings(self):
+        """Names of the minibatch parameters that are not at their defaults."""
+        return [name for name, value in MINIBATCH_PARAMETERS.items() if getattr(self, name) != value]
+
     def _choose(self, problem):
         """The name or object of the solver that fits the problem, which `solver` may leave open."""
-        minibatch = [name for name, value in MINIBATCH_PARAMETERS.items() if getattr(self, name) != value]
-        if self.solver == "auto":
-            return "momentum" if minibatch else solvers.choose(problem, self.tol, self.max_iter)
-        if isinstance(solvers.resolve(self.solver), solvers.CertifiedSolver) and minibatch:
+        if self.solver != "auto":
+            return self.solver
+        if self._minibatch_settings():
+            return "momentum"
+        return solvers.choose(problem, self.tol, self.max_iter)
+
+    def _warn_of_ignored(self, stacklevel):
+        """Tell of parameters that the solver asked for does not have."""
+        ignored = self._minibatch_settings()
+        if not ignored or self.solver == "auto":
+            return
+        if isinstance(solvers.resolve(self.solver), solvers.CertifiedSolver):
             warnings.warn(
-                f"solver={self.solver!r} ignores {', '.join(minibatch)}: it has no learning rate and takes "
+                f"solver={self.solver!r} ignores {', '.join(ignored)}: it has no learning rate and takes "
                 "one row, or all, at a time. Set a minibatch solver ('momentum', 'adam', ...) to use them.",
                 UserWarning,
-                stacklevel=4,
+                stacklevel=stacklevel,
             )
-        return self.solver
 
     def _minibatch(self, chosen):
         batch_size = {"auto": AUTO_BATCH, "full": None}.get(self.batch_size, self.batch_size)

@@ -80,6 +80,7 @@ def regularization_path(
         )
     model = clone(estimator).set_params(alpha=1.0, warm_start=False, early_stopping=False)
     model._validate_params()
+    model._warn_of_ignored(stacklevel=3)
     problem, classes, _, rng = model._prepare(X, y, sample_weight)
     start, previous = problem.model(), None
     if alphas is None:
