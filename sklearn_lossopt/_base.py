@@ -687,6 +687,9 @@ def _calibration_tol(tol, problem):
         return tol
     least, most = CALIBRATION_TOL
     enough = min(max(least, 0.04 * problem.n_outputs**0.5), most)
+    # Where nearly all rows are of one class, the best constant is about as near to the optimum as that.
+    masses = np.bincount(problem.target[problem.index], problem.weight[problem.index])
+    enough *= (1 - masses.max() / masses.sum()) * len(masses) / (len(masses) - 1)
     return max(tol, min(enough, CALIBRATION_FACTOR * tol))
 
 

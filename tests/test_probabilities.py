@@ -6,7 +6,8 @@ from sklearn.base import clone
 from sklearn.datasets import make_classification
 from sklearn.metrics import log_loss
 
-from sklearn_lossopt import LinearSVMClassifier
+from sklearn_lossopt import LinearSVMClassifier, _base
+from sklearn_lossopt._calibration import fit_temperature, probabilities
 
 EVERY_LOSS = [
     LinearSVMClassifier(multi_class=multi_class, loss=loss, random_state=0)
@@ -133,11 +134,31 @@ def test_balanced_weights_give_probabilities_of_a_balanced_population(svm):
     assert log_loss(y_test, corrected) < 0.6 * log_loss(y_test, p)
 
 
-def test_where_all_scores_are_equal_probabilities_are_frequencies():
-    # Rare and overlapping: the hinge loss is least at zero coefficients, where a rough fit has not come yet.
+@pytest.fixture(params=[False, True], ids=["few rows", "as of many rows"])
+def rough(request, monkeypatch):
+    """Whether the fit for the temperature ends early, as it does where it takes longer."""
+    if request.param:
+        monkeypatch.setattr(_base, "CALIBRATION_SMALL", 0)
+    return request.param
+
+
+def test_where_all_scores_are_equal_probabilities_are_frequencies(rough):
+    # Rare and overlapping: the hinge loss is least at zero coefficients, where a rough fit comes late.
     X, y = make_classification(
         6000, 10, n_informative=5, weights=[0.95], class_sep=0.7, flip_y=0, random_state=0
     )
     model = LinearSVMClassifier(random_state=0).fit(X, y)
     assert np.abs(model.coef_).max() < 1e-3
-    assert checked(model, X)[:, 1] == pytest.approx(y.mean(), abs=0.01)
+    assert checked(model, X)[:, 1] == pytest.approx(y.mean(), abs=0.03 if rough else 0.01)
+
+
+@every_loss
+def test_rare_classes_of_many_rows(svm, rough):
+    X, y = make_classification(
+        6000, 10, n_informative=5, n_classes=3, weights=[0.95, 0.03, 0.02], flip_y=0, random_state=1
+    )
+    model = clone(svm).set_params(max_iter=2000).fit(X[:3000], y[:3000])
+    p, scores = checked(model, X[3000:]), model.decision_function(X[3000:])
+    # As good as the best temperature for the rows that it is tried on, or nearly.
+    best = fit_temperature(scores, y[3000:], np.ones(3000))
+    assert log_loss(y[3000:], p) < 1.03 * log_loss(y[3000:], probabilities(scores, best))
