@@ -10,12 +10,10 @@ Mairal and Harchaoui 2015). It measures distance by each feature's own scale, so
 import math
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 import numpy as np
 
 from ..certificate import BestBound, certify, gradient_of_dual
-from ..kernels import losses
 from ..kernels.certify import row_gaps
 from ..kernels.dual import (
     Coordinates,
@@ -34,6 +32,7 @@ from ..kernels.rows import aligned_zeros, padded
 from ..kernels.vectors import padded_outputs
 from ..problem import Model
 from .certified import CertifiedSolver, Due
+from .proximal import TUNING, Center, choose_kappa, extrapolation, geometry, widened
 
 STILL = 0.15  # a row whose dual variables changed by less than so much of the mean change pauses,
 LONGEST_PAUSE = 3  # for at most so many passes
@@ -44,31 +43,6 @@ MOST_ROUNDS = 4  # of threads in a pass, with their work added up after each,
 LEAST_ROUND = 500  # and rows of a thread in one
 SAMPLE = 1024  # rows by which to guess a gap before it is certified, of at least four times as many
 SLACK = 1.2  # a guess so many times the wanted gap leaves no hope
-MOST_DENSITY = 0.02  # share of features that a row stores where rows count as hardly overlapping
-
-
-class Tuning(NamedTuple):
-    """How to choose the proximal term for a loss.
-
-    Measured on mnist, letter, covtype20k, cifar10_small and newsgroups20, alpha from 1e-3 to 1e-5; the
-    optima are flat, a factor of 2 costs a fifth.
-    """
-
-    curvature: float  # mean of rows' dual problems that kappa is chosen for
-    sparse_curvature: float  # of rows that hardly overlap
-    least_pull: float  # momentum is that of at least so much strong convexity: passes are inexact
-
-
-TUNING = {
-    losses.SOFTMAX: Tuning(3.0, 10.0, 0.05),
-    losses.LOGISTIC: Tuning(3.0, 10.0, 0.05),
-    losses.HINGE: Tuning(1.5, 3.0, 0.3),
-    losses.WESTON_WATKINS: Tuning(0.4, 0.1, 0.3),
-    losses.CRAMMER_SINGER: Tuning(1.0, 3.0, 0.3),
-    losses.HINGE + losses.SQUARED: Tuning(0.3, 3.0, 0.1),
-    losses.WESTON_WATKINS + losses.SQUARED: Tuning(0.15, 3.0, 0.1),
-    losses.CRAMMER_SINGER + losses.SQUARED: Tuning(0.15, 3.0, 0.1),
-}
 
 
 class SDCA(CertifiedSolver):
@@ -116,21 +90,6 @@ class DualMemory:
         same = same[self.target[same] == problem.target[same]]
         dual[same] = self.dual[same]
         return bool(len(same))
-
-
-@dataclass
-class Center:
-    """The proximal point, in scaled coordinates, and its momentum."""
-
-    coef: np.ndarray
-    coef_before: np.ndarray
-    intercept: np.ndarray
-    intercept_before: np.ndarray
-    pull: np.ndarray
-    stretch: np.ndarray  # what the penalty's part of a gap is, by squared distance to the point
-    least_pull: float  # q, the strong convexity that is not the proximal term's, as a share
-    a: float = 1.0
-    b: float = 1.0
 
 
 class Team:
@@ -242,7 +201,7 @@ class DualAscent:
         )
         state.least_pull = TUNING[problem.loss].least_pull
         state.spread = 1 + SPREAD * (self.n_jobs - 1)
-        state.kappa = _kappa(problem)
+        state.kappa = choose_kappa(problem)
         self._place(problem, state, model)
         return state
 
@@ -393,7 +352,7 @@ class DualAscent:
         dtype = problem.dtype
         l1, l2 = problem.penalty.l1, problem.penalty.l2
         kappa = state.kappa
-        shift, second_moment, metric = _geometry(problem)
+        shift, second_moment, metric = geometry(problem)
         curvature = l2 + kappa * metric
         scale = 1 / np.sqrt(curvature)
         intercept_scale = 0.0
@@ -404,9 +363,9 @@ class DualAscent:
         by_column = not problem.is_sparse
         width = arrays.primal.shape[1 if by_column else 0]
         state.coordinates = Coordinates(
-            _padded(shift, width if shift.size else 0, dtype),
-            _padded(scale, width, dtype),
-            _padded(l1 * scale, width if l1 else 0, dtype),
+            widened(shift, width if shift.size else 0, dtype),
+            widened(scale, width, dtype),
+            widened(l1 * scale, width if l1 else 0, dtype),
             dtype.type(intercept_scale),
         )
         coef, intercept = (part.astype(np.float64) for part in model)
@@ -429,8 +388,8 @@ class DualAscent:
             coef_before=center.copy(),
             intercept=intercept.astype(dtype),
             intercept_before=intercept.astype(dtype),
-            pull=_padded(kappa * metric / curvature, width, dtype),
-            stretch=_padded((kappa * metric) ** 2 / curvature / (2 * l2 or math.inf), width, np.float64),
+            pull=widened(kappa * metric / curvature, width, dtype),
+            stretch=widened((kappa * metric) ** 2 / curvature / (2 * l2 or math.inf), width, np.float64),
             least_pull=max(state.least_pull, l2 / (l2 + kappa * float(metric.max()))),
         )
 
@@ -447,8 +406,8 @@ class DualAscent:
             climb += uphill(arrays.primal, center.coef_before, center.coef, center.pull, by_column)
         if climb > 0:
             center.a = center.b = 1.0
-        momentum, center.a = _momentum(center.a, center.least_pull)
-        intercept_momentum, center.b = _momentum(center.b, 0.0)
+        momentum, center.a = extrapolation(center.a, center.least_pull)
+        intercept_momentum, center.b = extrapolation(center.b, 0.0)
         if state.kappa > 0:
             move_center(
                 arrays.primal,
@@ -466,13 +425,6 @@ class DualAscent:
             center.intercept_before = arrays.intercept.copy()
             arrays.intercept[...] += new - center.intercept
             center.intercept = new
-
-
-def _momentum(a, q):
-    """Nesterov's extrapolation factor and the next a: ``a_k^2 = (1 - a_k) a_(k-1)^2 + q a_k``."""
-    rest = q - a * a
-    new = (rest + math.sqrt(rest * rest + 4 * a * a)) / 2
-    return a * (1 - a) / (a * a + new), new
 
 
 def start_at(problem, model):
@@ -493,52 +445,3 @@ def _start_duals(problem, model, previous):
     if previous is not None:
         has_duals |= previous.give(problem, dual)
     return dual, has_duals
-
-
-def _geometry(problem):
-    """Shift, second moment about it, and squared scale of each feature."""
-    moments = problem.moments
-    second_moment = moments.scatter / moments.mass
-    if problem.fit_intercept and not problem.is_sparse:
-        shift, largest = moments.mean, moments.largest_deviation
-    else:
-        shift, largest = np.zeros(0), moments.largest_value
-        second_moment = second_moment + moments.mean**2
-    # Nor can the dtype hold the scale of what is nearly 0 throughout.
-    tiny = 1e-18 if problem.dtype == np.float32 else 1e-150
-    constant = (largest <= 1e-12 * np.abs(moments.mean)) | (largest < tiny)
-    # Between its spread and its range: the spread alone is too small where a feature is rarely on.
-    size = np.sqrt(second_moment) * largest
-    return shift, np.where(constant, 0, second_moment), np.where(constant, 1.0, size)
-
-
-def _kappa(problem):
-    """Weight of the proximal term that brings rows' mean curvature down to what is wanted."""
-    tuning = TUNING[problem.loss]
-    overlaps = problem.row_length > MOST_DENSITY * problem.n_features
-    wanted = tuning.curvature if overlaps else tuning.sparse_curvature
-    _, second_moment, metric = _geometry(problem)
-    l2, n_rows = problem.penalty.l2, len(problem.index)
-
-    def curvature(kappa):
-        return float((second_moment / (l2 + kappa * metric)).sum()) / n_rows
-
-    if l2 > 0 and curvature(0.0) <= wanted:
-        return 0.0
-    # With no L2 the curvature is that at kappa = 1 over kappa: an upper end of the search.
-    high = float((second_moment / metric).sum()) / (n_rows * wanted) or 1.0
-    low = 0.0
-    for _ in range(60):
-        middle = (low + high) / 2
-        if curvature(middle) > wanted:
-            low = middle
-        else:
-            high = middle
-    return high
-
-
-def _padded(values, width, dtype):
-    out = aligned_zeros((width,), dtype)
-    if width:
-        out[: len(values)] = values
-    return out
