@@ -12,6 +12,8 @@ from pathlib import Path
 import numba
 from numba import config
 from numba.core.caching import FunctionCache
+from numba.core.codegen import JITCodeLibrary
+from numba.core.compiler import Compiler
 
 # Without "nnan" and "ninf": they would let the compiler drop the checks for NaN and infinity.
 FAST_MATH = {"reassoc", "contract", "arcp", "nsz"}
@@ -43,12 +45,36 @@ class KernelCache(FunctionCache):
 # compiling anew in each process is slow but right.
 CAN_CACHE = SOURCES is not None and hasattr(FunctionCache, "_index_key")
 
+class _OwnHelpers(JITCodeLibrary):
+    """Machine code of a kernel with helpers of its own, which no other module's symbols replace.
+
+    As Numba leaves them, a process that compiles a kernel runs its helpers as they were compiled by
+    themselves, and a process that finds it in the cache the kernel's copies, optimized once more:
+    other roundings, so other bits. Besides, LLVM can fit to their caller what nobody else calls.
+    """
+
+    def _optimize_final_module(self):
+        for function in self._final_module.functions:
+            if function.linkage.name == "linkonce_odr" and not function.is_declaration:
+                function.linkage = "internal"
+        super()._optimize_final_module()
+
+
+class _KernelCompiler(Compiler):
+    def define_pipelines(self):
+        if self.state.library is None:
+            codegen = self.state.targetctx.codegen()
+            self.state.library = _OwnHelpers(codegen, self.state.func_id.func_qualname)
+            self.state.library.enable_object_caching()
+        return super().define_pipelines()
+
+
 kernels = []  # every entry point, for the tests of the cache
 
 
 def kernel(function):
     """Compile an entry point: called from Python, cached on disk where a place is writable."""
-    compiled = numba.njit(**OPTIONS)(function)
+    compiled = numba.njit(pipeline_class=_KernelCompiler, **OPTIONS)(function)
     if config.DISABLE_JIT:
         return compiled
     if CAN_CACHE:
