@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .kernels import losses
-from .kernels.certify import add_duals, bound_terms, conjugates, flows, sum_excess, sum_reach
+from .kernels.certify import add_duals, bound_terms, conjugates, sum_excess, sum_reach
 from .kernels.evaluate import sum_sizes
 
 EPSILON = np.finfo(np.float64).eps
@@ -75,11 +75,23 @@ def certify(problem, model, dual, n_jobs=1):
     move, weight = balance(problem, dual), problem.share
     slot = np.arange(problem.n_features if problem.is_sparse else 0)
     index, target = problem.index, problem.target
+    nothing = np.empty((0, 0))
 
     def terms(part):
         gradient = np.zeros(coef.shape)
         sums = bound_terms(
-            problem.rows, part, target, weight, problem.loss, coef, intercept, dual, *move, gradient, slot
+            problem.rows,
+            part,
+            target,
+            weight,
+            problem.loss,
+            coef,
+            intercept,
+            dual,
+            *move,
+            gradient,
+            slot,
+            nothing,
         )
         return (*sums, gradient)
 
@@ -119,8 +131,19 @@ def gradient_of_dual(problem, dual):
     slot = np.arange(problem.n_features if problem.is_sparse else 0)
     index, target, weight = problem.index, problem.target, problem.share
     add_duals(problem.rows, index, target, weight, problem.loss, dual, *as_is, gradient, slot)
-    mean = flows(problem.loss, index, target, weight, dual, n_classes).sum(axis=0)
+    mean = _flows(problem, dual).sum(axis=0)
     return gradient, mean
+
+
+def _flows(problem, dual):
+    """Weighted sums of the stored dual point's vectors by class: (n_classes, n_outputs)."""
+    n_outputs = problem.n_outputs
+    as_is = Move(np.ones((max(n_outputs, 2), n_outputs)), np.zeros(n_outputs))
+    flows = np.zeros(as_is.keep.shape)
+    model, gradient, slot = problem.model(), np.empty((0, 0)), np.arange(0)
+    where = problem.rows, problem.index, problem.target, problem.share, problem.loss
+    bound_terms(*where, *model, dual, *as_is, gradient, slot, flows)
+    return flows
 
 
 def balance(problem, dual):
@@ -131,7 +154,7 @@ def balance(problem, dual):
     if not problem.fit_intercept:
         return Move(keep, mixed)
     weight = problem.share
-    sums = np.abs(flows(problem.loss, problem.index, problem.target, weight, dual, n_classes))
+    sums = np.abs(_flows(problem, dual))
     if problem.loss == losses.SOFTMAX:
         # p of other classes flows in, what p lacks of 1 at its own class flows out.
         mass = np.bincount(problem.target[problem.index], weight[problem.index], minlength=n_classes)

@@ -10,51 +10,44 @@ from .rows import ROWS_PER_BLOCK, add_gradient, scores
 
 
 @kernel
-def flows(loss, index, target, weight, dual, n_classes):
-    """Weighted sums of the stored dual point's vectors a by class: (n_classes, n_outputs)."""
-    index, target, weight, dual = borrowed((index, target, weight, dual))
-    n_outputs = dual.shape[1]
-    sums = np.zeros((n_classes, n_outputs))
-    a = np.empty(n_outputs)
-    keep = np.ones(n_outputs)
-    nowhere = np.zeros(n_outputs)
-    for i in index:
-        y = target[i]
-        read_dual(loss, dual[i], y, keep, nowhere, a)
-        for k in range(n_outputs):
-            sums[y, k] += weight[i] * a[k]
-    return sums
-
-
-@kernel
-def bound_terms(rows, index, target, weight, loss, coef, intercept, dual, keep, mixed, gradient, slot):
+def bound_terms(rows, index, target, weight, loss, coef, intercept, dual, keep, mixed, gradient, slot, flows):
     """Weighted sums of losses at a model and of conjugates at a dual point; `gradient` gains X^T diag(w) a.
 
     The dual point is the stored one, moved as `read_dual` says. All sums are float64, also those of scores
     where `coef` and `intercept` are not; `slot` is 0, 1, ... for CSR.
+
+    If `flows`, (n_classes, n_outputs), is not empty it gains the sums of w a by class, and nothing else is
+    done: a kernel of its own would double the time to compile.
     """
     rows, index, target, weight = borrowed((rows, index, target, weight))
     coef, intercept, dual, keep, mixed, gradient = borrowed((coef, intercept, dual, keep, mixed, gradient))
-    n_outputs = intercept.size
+    n_outputs = dual.shape[1]
     block = np.empty((ROWS_PER_BLOCK, n_outputs))
     slopes = np.empty((ROWS_PER_BLOCK, n_outputs))
     losses = 0.0
     conjugates = 0.0
     touched = slot, slot
+    by_class = flows.size > 0
     for start in range(0, index.size, ROWS_PER_BLOCK):
         part = index[start : start + ROWS_PER_BLOCK]
-        scores(rows, part, coef, intercept, block, rows, part)
+        if not by_class:
+            scores(rows, part, coef, intercept, block, rows, part)
         for i in range(part.size):
             row = part[i]
             y = target[row]
             w = weight[row]
-            losses += w * differentiate(loss, block[i], y)
             read_dual(loss, dual[row], y, keep[y], mixed, slopes[i])
+            if by_class:
+                for k in range(n_outputs):
+                    flows[y, k] += w * slopes[i, k]
+                continue
+            losses += w * differentiate(loss, block[i], y)
             conjugates += w * conjugate(loss, slopes[i], y)
             for k in range(n_outputs):
                 slopes[i, k] *= w
-        ahead = index[start + part.size : start + 2 * part.size]
-        add_gradient(rows, part, slopes, gradient, touched, 0, rows, ahead)
+        if not by_class:
+            ahead = index[start + part.size : start + 2 * part.size]
+            add_gradient(rows, part, slopes, gradient, touched, 0, rows, ahead)
     return losses, conjugates
 
 

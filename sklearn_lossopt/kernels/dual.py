@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ._jit import helper, kernel
+from ._jit import helper, kernel, pass_kernel
 from .ascent import ascend, dual_of_slopes, start_dual
 from .losses import differentiate
 from .one_row import add_row, dot_row, load_row, prefetch_row, threshold_row
@@ -139,7 +139,7 @@ def _visit_pairs_csr(rows, order, target, weight, loss, coordinates, state, time
 visit_pairs = by_storage(_visit_pairs_dense, _visit_pairs_csr)
 
 
-@kernel
+@pass_kernel
 def dual_pass(rows, order, target, weight, loss, coordinates, state, times):
     """Visit the rows in order; `weight` sums to 1 over all rows in use.
 

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ._jit import helper, kernel
+from ._jit import helper, pass_kernel
 from .evaluate import add_losses
 from .losses import differentiate_rows
 from .references import borrowed
@@ -84,7 +84,7 @@ def _weigh(part, weight, batch_size, slopes, slope_sum):
             store_first(slope_sum, k, left, load_first(slope_sum, k, left, 0) + here)
 
 
-@kernel
+@pass_kernel
 def minibatch_pass(
     rows,
     order,

@@ -14,14 +14,13 @@ import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils, config
-from numba.extending import intrinsic, models, overload, register_model
+from numba.core.typing.templates import AbstractTemplate, infer_global, signature
+from numba.extending import intrinsic, lower_builtin, models, register_model
 
-from ._jit import OPTIONS
 from .exponential import LOG2_E, LOG_2, SERIES
 from .tiles import VECTOR_BYTES
 
 FLAGS = ("reassoc", "contract", "arcp", "nsz")  # those of `_jit.FAST_MATH`
-INLINED = {"jit_options": {**OPTIONS, "forceinline": True}}
 LANE = ir.IntType(32)
 LOG_SERIES = tuple(1 / k for k in range(21, 0, -2))  # of artanh(s) / s, in s^2
 ROOT_2 = math.sqrt(2)
@@ -203,6 +202,18 @@ def _spread(typing_context, number, array):
     return kind(number, array), generate
 
 
+def _emit(name, context, builder, signature, arguments):
+    """An operation on two vectors, or a vector and a number."""
+    maker = _Maker(context, builder, signature.return_type)
+    a, b = (
+        value if isinstance(given, Vector) else maker.spread(value, given)
+        for value, given in zip(arguments, signature.args, strict=True)
+    )
+    if name in ("largest", "smallest"):
+        return getattr(maker, name)(a, b)
+    return getattr(builder, name)(a, b, flags=FLAGS)
+
+
 def _binary(name):
     """An intrinsic of two vectors, or a vector and a number."""
 
@@ -211,34 +222,30 @@ def _binary(name):
         kind = a if isinstance(a, Vector) else b
 
         def generate(context, builder, signature, arguments):
-            maker = _Maker(context, builder, kind)
-            a, b = (
-                value if isinstance(given, Vector) else maker.spread(value, given)
-                for value, given in zip(arguments, signature.args, strict=True)
-            )
-            if name in ("largest", "smallest"):
-                return getattr(maker, name)(a, b)
-            return getattr(builder, name)(a, b, flags=FLAGS)
+            return _emit(name, context, builder, signature, arguments)
 
         return kind(a, b), generate
 
     return both
 
 
-def _is_vector(*kinds):
-    return any(isinstance(kind, Vector) for kind in kinds) and all(
-        isinstance(kind, Vector | types.Number) for kind in kinds
-    )
-
-
 def _define_operator(symbol, name):
-    emit = _binary(name)
+    """Typed and lowered by hand: an overload would be a function more to compile, for each pair of types."""
 
-    @overload(symbol, **INLINED)
-    def choose(a, b):
-        if _is_vector(a, b):
-            return lambda a, b: emit(a, b)
-        return None
+    class Operator(AbstractTemplate):
+        def generic(self, args, kws):
+            if any(isinstance(kind, Vector) for kind in args) and all(
+                isinstance(kind, Vector | types.Number) for kind in args
+            ):
+                return signature(next(kind for kind in args if isinstance(kind, Vector)), *args)
+            return None
+
+    def generate(context, builder, signature, arguments):
+        return _emit(name, context, builder, signature, arguments)
+
+    infer_global(symbol)(Operator)
+    for kinds in ((Vector, Vector), (Vector, types.Number), (types.Number, Vector)):
+        lower_builtin(symbol, *kinds)(generate)
 
 
 for _symbol, _name in (
