@@ -251,6 +251,8 @@ class BaseLossClassifier(CallbackSupportMixin, SparseCoefMixin, LinearClassifier
         stream.see_weights(weight)
         problem = self._problem(X, y, sample_weight, classes, factors, stream.mean_weight)
         start = self._model(problem) if known is not None else problem.model()
+        if self.learning_rate == "auto":
+            start = stream.see_units(problem, start)
         if self._has_temperature():
             stream.see_scores(problem, start)
         if self.schedule == "auto" and self.learning_rate == "auto":

@@ -7,6 +7,7 @@ from scipy import sparse
 from . import schedules, solvers
 from ._calibration import RecentScores
 from ._stream import Stream
+from ._units import Units
 from ._version import __version__
 from .exceptions import ModelVersionWarning
 from .kernels.minibatch import Geometry, State
@@ -24,7 +25,7 @@ KINDS = {
     for kind in (
         *(kind for kind in solvers.BY_NAME.values()),
         *(kind for kind in schedules.BY_NAME.values()),
-        *(Stream, RecentScores, MinibatchState, Moments),
+        *(Stream, Units, RecentScores, MinibatchState, Moments),
         *(Average, DenseRows, Geometry, Parameters, State),
         *(sparse.csr_array, sparse.csr_matrix),
     )

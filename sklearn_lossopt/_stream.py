@@ -3,6 +3,7 @@
 import numpy as np
 
 from ._calibration import RecentScores
+from ._units import Units
 
 
 class Stream:
@@ -15,6 +16,7 @@ class Stream:
         self.n_calls = 0
         self.n_rows = 0
         self.weight_sum = 0.0
+        self.units = None  # of the features, where the rate is automatic
         self.recent = RecentScores()
         self.temperature = 1.0
 
@@ -26,6 +28,18 @@ class Stream:
     @property
     def mean_weight(self):
         return self.weight_sum / max(self.n_rows, 1) or 1.0
+
+    def see_units(self, problem, model):
+        """Let the model, which is returned, and the solver's memory follow features into new units."""
+        if self.units is None:
+            self.units = Units(problem.n_features)
+        before = None if self.state is None else self.state.moments
+        factor = self.units.see(problem, before)
+        if (factor == 1).all():
+            return model
+        self.state.change_units(factor, problem.moments)
+        inverse = (1 / factor).astype(problem.dtype)
+        return model._replace(coef=model.coef * (inverse[:, np.newaxis] if problem.is_sparse else inverse))
 
     def see_scores(self, problem, model):
         """Score a chunk before it trains: honest scores for the temperature."""

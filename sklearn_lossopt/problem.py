@@ -271,6 +271,38 @@ class Moments:
             self.count + other.count,
         )
 
+    def fade(self, keep):
+        """The same as if of so large a share of the rows, with ranges drawn in as much."""
+        return replace(
+            self,
+            n_rows=self.n_rows * keep,
+            mass=self.mass * keep,
+            square_mass=self.square_mass * keep,
+            scatter=self.scatter * keep,
+            low=self.mean + (self.low - self.mean) * keep,
+            high=self.mean + (self.high - self.mean) * keep,
+            count=self.count * keep,
+        )
+
+    def restart(self, features, other):
+        """The same, but of some features what `other` rows say of them."""
+        mass, n_rows = self.mass / other.mass, self.n_rows / other.n_rows
+        values = {
+            "mean": other.mean,
+            "low": other.low,
+            "high": other.high,
+            "scatter": other.scatter * mass,
+            "count": other.count * n_rows,
+        }
+        return replace(
+            self, **{name: np.where(features, new, getattr(self, name)) for name, new in values.items()}
+        )
+
+    @property
+    def deviation(self):
+        """Standard deviation of each feature."""
+        return np.sqrt(self.scatter / self.mass)
+
     @property
     def evenness(self):
         """Effective rows over rows: 1 for equal weights, less the more they differ (Kish 1965)."""

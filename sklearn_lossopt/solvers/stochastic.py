@@ -10,6 +10,7 @@ from ..kernels.rows import ROWS_PER_BLOCK, aligned_zeros, new_block
 from ..problem import Model
 
 AUTO_BATCH = 128
+MEMORY = 1e6  # rows of a stream after which moments of earlier ones count for 1/e
 FAR = 1e3  # means over sizes from which on float32 scores of shifted and of other rows differ
 
 
@@ -34,6 +35,21 @@ class MinibatchState:
             return 0
         # By the kernel's own count: Ctrl-C may come between the kernel and ours.
         return max(0, int(self.arrays.intercept_average.until[0]) - self.n_skipped)
+
+    def change_units(self, factor, moments):
+        """Follow features that are `factor` times as large from now on; their moments begin anew.
+
+        Adaptive optimizers keep gradients of scaled features, which stay what they are.
+        """
+        arrays, geometry = self.arrays, self.geometry
+        inverse = 1 / (factor if arrays.block else factor[:, np.newaxis])
+        memory = {steps.MOMENTUM: arrays.coef.first, steps.NESTEROV: arrays.coef.second}.get(self.optimizer)
+        for matrix in (arrays.coef.values, memory, arrays.average.sum):
+            if matrix is not None and matrix.size:
+                matrix *= inverse.astype(matrix.dtype)
+        if geometry.shift.size:
+            self.geometry = geometry._replace(shift=geometry.shift * factor.astype(geometry.shift.dtype))
+        self.moments = self.moments.restart(factor != 1, moments)
 
     def can_take_over(self, previous):
         """Whether an earlier chunk's memory fits: not if optimizer, storage or dtype changed."""
@@ -80,7 +96,7 @@ class Minibatch:
         batch_size = min(self.batch_size or n_rows, n_rows)
         moments = problem.moments if self.learning_rate is None or problem.is_sparse else None
         if previous is not None and moments is not None and previous.moments is not None:
-            moments = previous.moments.merge(moments)
+            moments = previous.moments.fade(np.exp(-n_rows / MEMORY)).merge(moments)
         geometry, rate = self._coordinates(problem, moments, batch_size)
         n_batches = -(-n_rows // batch_size)
         n_skipped = None
@@ -105,6 +121,7 @@ class Minibatch:
                 state.n_skipped = previous.n_skipped
             state.arrays = previous.arrays._replace(block=block)
             state.n_steps = previous.n_steps
+            self._move_displacement(state, previous.geometry)
         self._place(problem, state, model, goes_on)
         return state
 
@@ -196,6 +213,19 @@ class Minibatch:
             is_behind = self._gives_position(problem)
             part.values[...] = new + lead if is_behind else new
             part.second[...] = new if is_behind else new - lead
+
+    def _move_displacement(self, state, before):
+        """Momentum goes on in the user's coordinates: that of intercepts moves with the shift too."""
+        move = sum(
+            sign * geometry.shift.astype(np.float64)
+            for geometry, sign in ((state.geometry, 1), (before, -1))
+            if geometry.shift.size
+        )
+        coef, intercept = state.arrays.coef, state.arrays.intercept
+        if np.ndim(move) and self.optimizer._optimizer == steps.MOMENTUM:
+            intercept.first[0] += coef.first @ move
+        elif np.ndim(move) and self.optimizer._optimizer == steps.NESTEROV:
+            intercept.second[0] -= (coef.values - coef.second) @ move
 
     def _move_average(self, problem, previous, geometry):
         """Move the sums of intercepts to the new shift; give the last model in the user's coordinates."""
