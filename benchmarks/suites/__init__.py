@@ -10,6 +10,7 @@ NAMES = (
     "optimum",
     "solvers",
     "automatic_rate",
+    "automatic_rate_grid",
     "epoch_speed",
     "roofline",
     "many_classes",

@@ -1,0 +1,65 @@
+"""The automatic rate beside a grid of rates of your own: points of test accuracy lost by not tuning.
+
+Each cell is the accuracy of the best of 9 rates on the test rows (chosen on them: the grid's best case) minus
+that of the automatic rate; below 0 the automatic rate is better. Both fall by the same rule to 0 over 50
+passes. "e" marks a best rate at the end of the grid.
+
+A rate of your own acts in the units of X. The grid goes from 1/100 to 100 times, by steps of half a decade:
+of 10 / m for plain descent and 1 / m with momentum, m being the mean squared norm of a row with its 1 for the
+intercept; of 0.1 / sqrt(m) for the adaptive ones, whose steps do not know how large a gradient is.
+"""
+
+import warnings
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.utils.extmath import row_norms
+
+from sklearn_lossopt.schedules import Annealed
+
+from .. import data, report
+from .automatic_rate import ALPHAS, COMPETITORS, DATA, MAX_ITER, SOLVERS, estimator, variants  # noqa: F401
+
+REPEATS = 1
+GRID = 10 ** np.linspace(-2, 2, 9)
+CENTERS = {"sgd": 10.0, "momentum": 1.0, "nesterov": 1.0}
+ADAPTIVE_CENTER = 0.1
+CEILING = 1.0  # points
+
+
+def run(data_names, competitor_names, repeats):
+    """Yield a table a data set and variant."""
+    for name in data_names:
+        dataset = data.load(name)
+        for variant, change in variants(name):
+            train = change(dataset.X_train), dataset.y_train
+            test = change(dataset.X_test), dataset.y_test
+            rows, worst = [], -np.inf
+            for kind in competitor_names or COMPETITORS:
+                for alpha in ALPHAS:
+                    cells = [_cell(estimator(kind, alpha, solver), train, test) for solver in SOLVERS]
+                    worst = max(worst, *(points for points, _ in cells))
+                    rows.append([kind, f"{alpha:g}", *(f"{points:.2f}{mark}" for points, mark in cells)])
+            table = report.table(["estimator", "alpha", *SOLVERS], rows)
+            verdict = report.verdict(worst, below=CEILING)
+            yield f"{dataset} {variant}\n\n{table}\n\nlargest: {worst:.2f} points, {verdict}"
+
+
+def _cell(model, train, test):
+    """Points of accuracy by which the best rate of the grid is better, and a mark."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        automatic = clone(model).fit(*train).score(*test)
+        scores = [
+            clone(model).set_params(learning_rate=rate, schedule=Annealed(MAX_ITER)).fit(*train).score(*test)
+            for rate in _rates(model.solver, train[0])
+        ]
+    best = int(np.argmax(scores))
+    return 100 * (scores[best] - automatic), "e" * (best in (0, len(GRID) - 1))
+
+
+def _rates(solver, X):
+    """The grid for a solver and rows."""
+    norm = 1 + float(row_norms(X, squared=True).mean(dtype=np.float64))
+    center = CENTERS[solver] / norm if solver in CENTERS else ADAPTIVE_CENTER / np.sqrt(norm)
+    return [float(center * factor) for factor in GRID]
