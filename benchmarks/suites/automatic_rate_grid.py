@@ -5,8 +5,9 @@ that of the automatic rate; below 0 the automatic rate is better. Both fall by t
 passes. "e" marks a best rate at the end of the grid.
 
 A rate of your own acts in the units of X. The grid goes from 1/100 to 100 times, by steps of half a decade:
-of 10 / m for plain descent and 1 / m with momentum, m being the mean squared norm of a row with its 1 for the
-intercept; of 0.1 / sqrt(m) for the adaptive ones, whose steps do not know how large a gradient is.
+of 10 / m for plain descent and 3 / m with momentum, m being the mean squared norm of a row with its 1 for the
+intercept; of 1 / sqrt(m) for Adagrad and 0.1 / sqrt(m) for the other adaptive ones, whose steps do not know how
+large a gradient is.
 """
 
 import warnings
@@ -22,8 +23,8 @@ from .automatic_rate import ALPHAS, COMPETITORS, DATA, MAX_ITER, SOLVERS, estima
 
 REPEATS = 1
 GRID = 10 ** np.linspace(-2, 2, 9)
-CENTERS = {"sgd": 10.0, "momentum": 1.0, "nesterov": 1.0}
-ADAPTIVE_CENTER = 0.1
+CENTERS = {"sgd": 10.0, "momentum": 3.0, "nesterov": 3.0}  # over m
+ADAPTIVE_CENTERS = {"adagrad": 1.0, "rmsprop": 0.1, "adam": 0.1}  # over its root
 CEILING = 1.0  # points
 
 
@@ -61,5 +62,5 @@ def _cell(model, train, test):
 def _rates(solver, X):
     """The grid for a solver and rows."""
     norm = 1 + float(row_norms(X, squared=True).mean(dtype=np.float64))
-    center = CENTERS[solver] / norm if solver in CENTERS else ADAPTIVE_CENTER / np.sqrt(norm)
+    center = CENTERS[solver] / norm if solver in CENTERS else ADAPTIVE_CENTERS[solver] / np.sqrt(norm)
     return [float(center * factor) for factor in GRID]

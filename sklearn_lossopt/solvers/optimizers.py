@@ -13,6 +13,7 @@ class StochasticSolver(BaseEstimator):
 
     _optimizer: int
     _is_adaptive = False  # whether the step forgets the gradient's size
+    _is_plain = False  # whether nothing is kept from step to step
 
     def _boldness(self):
         """Automatic rate times half the mean squared norm of scaled rows, in batches of 128."""
@@ -46,6 +47,7 @@ class SGD(StochasticSolver):
     """
 
     _optimizer = steps.NESTEROV  # with momentum 0
+    _is_plain = True
 
 
 class Momentum(StochasticSolver):

@@ -313,7 +313,7 @@ def _gentleness(loss, n_outputs):
         losses.LOGISTIC: 1.0,
         losses.HINGE: 0.25,
         losses.CRAMMER_SINGER: 0.3,
-        losses.WESTON_WATKINS: 0.7 / np.sqrt(n_outputs),
+        losses.WESTON_WATKINS: 0.25 / n_outputs**0.25,
         losses.HINGE + losses.SQUARED: 0.06,
         losses.CRAMMER_SINGER + losses.SQUARED: 0.04,
         losses.WESTON_WATKINS + losses.SQUARED: 0.25 / n_outputs,
@@ -344,8 +344,10 @@ def automatic_rate(problem, moments, optimizer, batch_size, shift, largest):
     if optimizer._is_adaptive:
         rate *= np.sqrt(fraction)
         if problem.loss == losses.WESTON_WATKINS:
-            rate *= min(1.0, 3 / np.sqrt(problem.n_outputs))  # slopes that jump, with each rival
+            rate *= max(0.2, 1 / np.sqrt(problem.n_outputs))  # slopes that jump, with each rival
     else:
         rate *= fraction * _gentleness(problem.loss, problem.n_outputs)
+        if optimizer._is_plain and problem.loss == losses.WESTON_WATKINS:
+            rate *= 2.5  # momentum adds up jumps of many steps
     scale = 1 / np.sqrt(size**2 + rate * problem.penalty.l2)
     return scale, rate
