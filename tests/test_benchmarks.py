@@ -1,35 +1,149 @@
-"""What the benchmarks measure by; they are in a checkout alone."""
+"""Suites of benchmarks at a size that takes seconds: that they run, and what their tables hold."""
+
+import io
+import json
+import sys
+from contextlib import redirect_stdout
 
 import numpy as np
 import pytest
-from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import log_loss
+from scipy import sparse
+from sklearn.datasets import load_iris
 
-objective = pytest.importorskip("benchmarks.objective")
+pytest.importorskip("benchmarks", reason="not run from the repository's root")
 
-
-def test_calibration_error_of_few_rows_by_hand():
-    confidence = np.array([0.6, 0.62, 0.64, 0.95, 1.0])
-    p = np.column_stack([confidence, 1 - confidence])
-    # Bins of a tenth: (0.5, 0.6], (0.6, 0.7] and (0.9, 1], right in 0 of 1, 2 of 2 and 1 of 2.
-    error = objective.calibration_error(p, np.array([1, 0, 0, 0, 1]), n_bins=10)
-    assert error == pytest.approx((1 * 0.6 + 2 * (1 - 0.63) + 2 * (0.975 - 0.5)) / 5)
-    assert objective.calibration_error(np.eye(3), np.arange(3)) == 0
-    assert objective.calibration_error(np.eye(3), np.array([1, 2, 0])) == 1
+from benchmarks import data, suites
+from benchmarks.__main__ import main
+from benchmarks.data.sources import Dataset
+from benchmarks.suites import automatic_rate_grid, many_classes, process, roofline, small, stream
 
 
-def test_calibration_error_tells_honest_from_too_sure():
-    rng = np.random.default_rng(0)
-    scores = rng.normal(size=(20_000, 4))
-    p = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
-    y = (rng.random(len(p))[:, None] > p.cumsum(axis=1)).sum(axis=1)
-    sure = p**3 / (p**3).sum(axis=1, keepdims=True)
-    assert objective.calibration_error(p, y) < 0.02
-    assert objective.calibration_error(sure, y) > 0.15
+def tables_of(name, **options):
+    """Header and cells of each table that a suite yields, and its text."""
+    blocks = list(
+        suites.get(name).run(**{"data_names": (), "competitor_names": None, "repeats": 1, **options})
+    )
+    tables = []
+    for block in blocks:
+        lines = [line.strip("| ").split(" | ") for line in block.splitlines() if line.startswith("|")]
+        if lines:
+            tables.append((lines[0], lines[2:]))
+    return tables, "\n".join(blocks)
 
 
-def test_log_loss_needs_probabilities(digits):
-    X, y = digits
-    model = LogisticRegression(max_iter=10, tol=1.0).fit(X, y)
-    assert objective.test_log_loss(model, X, y) == pytest.approx(log_loss(y, model.predict_proba(X)))
-    assert objective.test_log_loss(object(), X, y) is None
+@pytest.fixture
+def tiny(monkeypatch):
+    """A small table and small text in place of every data set."""
+    X, y = load_iris(return_X_y=True)
+    X = X.astype(np.float32)
+
+    def load(name):
+        rows = sparse.csr_array(X) if name in ("newsgroups20", "clinc150") else X
+        return Dataset(name, rows[::2], y[::2], rows[1::2], y[1::2], "iris")
+
+    monkeypatch.setattr(data, "load", load)
+
+
+def test_automatic_rate(tiny):
+    tables, text = tables_of("automatic_rate", data_names=("mnist",))
+    assert "**mnist** (iris)" in text
+    assert len(tables) == 2  # as it is, and in other units
+    for header, rows in tables:
+        assert header == ["estimator", "alpha", "sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam"]
+        assert len(rows) == 6
+        # Percent above a lower bound of the optimum; 50 steps on so few rows may end far above.
+        assert all(float(cell.removeprefix("< ")) >= 0 for row in rows for cell in row[2:])
+
+
+def test_automatic_rate_grid(tiny, monkeypatch):
+    monkeypatch.setattr(automatic_rate_grid, "ALPHAS", (1e-3,))
+    tables, text = tables_of("automatic_rate_grid", data_names=("letter",), competitor_names=("softmax",))
+    [(_, [row])] = tables
+    points = [float(cell.rstrip("e")) for cell in row[2:]]
+    assert f"largest: {max(points):.2f} points" in text
+    # Rates of X times ten are a hundredth, or a tenth, of those of X.
+    X = load_iris().data
+    for solver, power in (("sgd", 2), ("adam", 1)):
+        ratio = np.divide(automatic_rate_grid._rates(solver, X), automatic_rate_grid._rates(solver, 10 * X))
+        assert ratio == pytest.approx(10**power, rel=0.1)
+
+
+def test_roofline(tiny, monkeypatch):
+    limits = roofline.measure_machine(1 << 16, 32)
+    monkeypatch.setattr(roofline, "measure_machine", lambda: limits)
+    monkeypatch.setattr(roofline, "DENSE", ((4, 3, 32, np.float32), (4, 1, 1, np.float64)))
+    monkeypatch.setattr(roofline, "SECONDS", 1e-5)
+    monkeypatch.setattr(roofline, "PREDICTION_SHAPES", ((200, 4, 3),))
+    monkeypatch.setattr(roofline, "SPARSE_SHAPE", (500, 300))
+    tables, text = tables_of("roofline", data_names=("mnist", "clinc150"))
+    assert text.startswith("Memory bandwidth ")
+    assert [len(rows) for _, rows in tables] == [2, 2, 6, 1]
+    assert [rows[0][0] for _, rows in tables] == ["float32", "clinc150", "200 x 4", "mnist"]
+
+
+def test_many_classes(monkeypatch):
+    monkeypatch.setattr(many_classes, "SIZE", (600, 8, 5))
+    monkeypatch.setattr(many_classes, "PATIENCE", 1.0)
+    [(header, rows)], text = tables_of("many_classes", competitor_names=("logistic_regression",))
+    assert text.startswith("600 x 8, 5 classes; Bayes accuracy 0.")
+    assert [row[0].startswith("SoftmaxClassifier") for row in rows] == [True, True, True, False]
+    near = dict(zip(header, rows[0], strict=True))["(F - F*) / F*"]
+    assert float(near) <= many_classes.NEAR
+
+
+def test_bayes_accuracy_of_clusters():
+    assert many_classes.make_clusters((4000, 64, 20), accuracy=0.9)[2] == pytest.approx(0.9, abs=0.03)
+
+
+def test_stream(monkeypatch):
+    def run_here(module, task, *arguments):
+        printed = io.StringIO()
+        with redirect_stdout(printed):
+            stream._stream(*arguments)
+        return json.loads(printed.getvalue())
+
+    monkeypatch.setattr(stream, "run_python", run_here)
+    monkeypatch.setattr(stream, "_file_table", lambda: "the file")
+    monkeypatch.setattr(stream, "CHUNK", 1000)
+    monkeypatch.setattr(stream, "N_ROWS", 20_000)
+    tables, _ = tables_of("stream")
+    header, rows = tables[0]
+    assert [row[0] for row in rows] == list(stream.STREAMS)
+    assert all(0.9 < float(row[header.index("ratio")]) < 2 for row in rows)
+
+
+@pytest.mark.parametrize("kind", stream.STREAMS)
+def test_sources_of_streams(kind):
+    source = stream.Source(kind, 4)
+    early, late = source.chunk(0), source.chunk(3)
+    assert early[0].shape == late[0].shape == (stream.CHUNK, stream.N_FEATURES)
+    grown = late[0].std(axis=0) / early[0].std(axis=0)
+    assert (grown.min() > 900) == (kind == "scales a thousandfold midway")
+    assert (stream.N_CLASSES - 1 in early[1]) == (kind != "a class unseen until midway")
+    assert (early[2] is None) == (kind != "weights")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits data without mapped files on Linux only")
+def test_stream_of_a_file(tmp_path):
+    figures = process.run_python(
+        "benchmarks.suites.stream", "file", str(tmp_path), str(2 * stream.CHUNK), str(1 << 33)
+    )
+    assert not figures["loading_fails"]  # a limit far above the file
+    assert figures["file"] > 2 * stream.CHUNK * stream.N_FEATURES * 4
+    assert figures["best"] > figures["accuracy"] > 0.3
+
+
+def test_small(monkeypatch):
+    monkeypatch.setattr(small, "PREDICTIONS", 2)
+    monkeypatch.setattr(small, "SETS", {"iris": load_iris})
+    (fits, predictions), _ = tables_of("small")
+    for header, [row] in (fits, predictions):
+        assert len(row) == len(header)
+        assert row[0] == "iris"
+        assert "target" in header
+
+
+def test_every_suite_is_listed(capsys):
+    main(["--list"])
+    listing = capsys.readouterr().out
+    assert all(f"  {name} " in listing for name in suites.NAMES)

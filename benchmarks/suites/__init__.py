@@ -17,6 +17,7 @@ NAMES = (
     "stream",
     "memory",
     "startup",
+    "small",
     "calibration",
     "guide",
 )

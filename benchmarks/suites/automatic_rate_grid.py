@@ -6,8 +6,8 @@ passes. "e" marks a best rate at the end of the grid.
 
 A rate of your own acts in the units of X. The grid goes from 1/100 to 100 times, by steps of half a decade:
 of 10 / m for plain descent and 3 / m with momentum, m being the mean squared norm of a row with its 1 for the
-intercept; of 1 / sqrt(m) for Adagrad and 0.1 / sqrt(m) for the other adaptive ones, whose steps do not know how
-large a gradient is.
+intercept; of 1 / sqrt(m) for Adagrad and 0.1 / sqrt(m) for the other adaptive ones, whose steps do not know
+how large a gradient is.
 """
 
 import warnings
