@@ -634,6 +634,24 @@ class BaseLossClassifier(CallbackSupportMixin, SparseCoefMixin, LinearClassifier
 
     # ----------------------------------------------------------------------------------- prediction
 
+    def predict(self, X):
+        """Class of the largest score of each row.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            Of `classes_`.
+        """
+        # scikit-learn's own spends a fifth of one row's time on arrays that are not NumPy's.
+        scores = self.decision_function(X)
+        number = scores.argmax(axis=1) if scores.ndim == 2 else (scores > 0).astype(np.intp)
+        return self.classes_[number]
+
     @available_if(lambda estimator: estimator._check_probabilities())
     def predict_log_proba(self, X):
         """Logarithm of `predict_proba`, computed without underflow.

@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from numbers import Real
 from typing import NamedTuple
@@ -148,17 +149,18 @@ def train(
     run = _certified_passes if solver.certifies else _minibatch_passes
     clock = time.perf_counter()
     try:
-        for measured in run(watch, schedule, verbose > 0):
-            goes_on = watch.judge(measured, schedule)
-            if verbose:
-                seconds = time.perf_counter() - clock
-                report(name, measured.n_passes, measured.here, watch.solution.validation, seconds)
-            if on_pass is not None and not on_pass(watch.told(measured, goes_on)):
-                watch.obey(measured, schedule)
-                goes_on = False
-            if not goes_on:
-                watch.stop(measured)
-                break
+        with getattr(solver, "surroundings", nullcontext()):
+            for measured in run(watch, schedule, verbose > 0):
+                goes_on = watch.judge(measured, schedule)
+                if verbose:
+                    seconds = time.perf_counter() - clock
+                    report(name, measured.n_passes, measured.here, watch.solution.validation, seconds)
+                if on_pass is not None and not on_pass(watch.told(measured, goes_on)):
+                    watch.obey(measured, schedule)
+                    goes_on = False
+                if not goes_on:
+                    watch.stop(measured)
+                    break
     except KeyboardInterrupt as interruption:
         watch.interrupt(interruption)
     return watch.end()

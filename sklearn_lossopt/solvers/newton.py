@@ -7,17 +7,16 @@ weighted.
 import math
 
 import numpy as np
-from scipy.special import expit, softmax
+from scipy.special import expit
 
 from ..certificate import certify
 from ..kernels import losses
 from ..kernels.gram import add_gram
 from .certified import CertifiedSolver
-from .second_order import SecondOrder, add_outer, describe, one_thread, signs
+from .second_order import SecondOrder, add_outer, describe, one_thread, same_output, signs
 
 SMALL = 1e-13  # a Newton decrement below this share of the objective is rounding
 NEAR = 1e-2  # a decrement, relative, from which on steps converge quadratically
-CHEAP = 10_000  # scores of which a certificate takes no time
 HALVINGS = 40
 SQUARED_OVR = losses.HINGE + losses.SQUARED
 
@@ -65,7 +64,7 @@ class NewtonSteps(SecondOrder):
     def is_due(self, state):
         """Far from the optimum a step still brings more than a certificate could tell."""
         near = max(math.sqrt(self.tol or 0.0), NEAR)
-        return state.is_stuck or state.scores.size <= CHEAP or state.decrement <= near
+        return state.is_stuck or state.decrement <= near
 
     def start(self, problem, model, rng, previous=None):
         """Prepare steps from `model`."""
@@ -85,7 +84,9 @@ class NewtonSteps(SecondOrder):
             decrement = -float(np.vdot(gradient, direction))
             along = self.scores(problem, state, direction)
         state.n_steps += 1
-        before = self._value(problem, state, state.scores, state.parameters)
+        if state.value is None:
+            state.value = self._value(problem, state, state.scores, state.parameters)
+        before = state.value
         state.decrement = decrement / before if before else 0.0
         step = 1.0
         for _ in range(HALVINGS):
@@ -100,7 +101,7 @@ class NewtonSteps(SecondOrder):
         else:
             state.is_stuck = state.is_settled = True
             return
-        state.parameters, state.scores = parameters, scores
+        state.parameters, state.scores, state.value = parameters, scores, here
         state.is_settled = state.is_stuck = decrement <= SMALL * before
 
     def certify(self, problem, state, model):
@@ -163,22 +164,25 @@ class NewtonSteps(SecondOrder):
     def _derivatives_of_softmax(self, problem, state):
         n_outputs, n_columns = state.parameters.shape
         hessian = np.zeros((n_outputs * n_columns,) * 2, order="F")
-        blocks = np.zeros((n_outputs, n_columns, n_columns))
+        blocks = np.zeros((n_columns, n_outputs * n_columns))
         slopes = np.empty_like(state.scores)
         for part, rows in self.blocks(problem, state):
-            target, weight = state.target[part], state.weight[part]
+            target, root = state.target[part], np.sqrt(state.weight[part])[:, np.newaxis]
             state.scores[part] = rows @ state.parameters.T
-            p = softmax(state.scores[part], axis=1)
+            p = _softmax(state.scores[part])
             slopes[part] = p
             slopes[part][np.arange(len(target)), target] -= 1
-            spread = (np.sqrt(weight)[:, None] * p)[:, :, None] * rows[:, None, :]
-            hessian = add_outer(hessian, spread.reshape(len(rows), -1), -1.0)
-            for k in range(n_outputs):
-                blocks[k] += (rows * (weight * p[:, k])[:, None]).T @ rows
-        for k, block in enumerate(blocks):
-            here = slice(k * n_columns, (k + 1) * n_columns)
-            hessian[here, here] += block
+            spread = ((root * p)[:, :, np.newaxis] * rows[:, np.newaxis, :]).reshape(len(rows), -1)
+            hessian = add_outer(hessian, spread, -1.0)
+            blocks += (root * rows).T @ spread
+        same_output(hessian, n_outputs)[...] += blocks.reshape(n_columns, n_outputs, n_columns)
         return self.gradient(problem, state, slopes), self.solver_of_all(problem, state, hessian)
+
+
+def _softmax(scores):
+    """SciPy's, but quick on a few rows."""
+    p = np.exp(scores - scores.max(axis=1, keepdims=True))
+    return p / p.sum(axis=1, keepdims=True)
 
 
 def _slopes_of_margins(problem, scores, target):

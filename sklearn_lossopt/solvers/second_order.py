@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from scipy import sparse
-from scipy.linalg import LinAlgError, cho_factor, cho_solve
 from scipy.linalg.blas import dsyrk
+from scipy.linalg.lapack import dpotrf, dpotrs
 from threadpoolctl import ThreadpoolController
 
 from ..certificate import BestBound
@@ -75,6 +75,10 @@ class SecondOrderRun:
     scores: np.ndarray  # (rows in use, n_outputs)
     dual: np.ndarray
     matrix: sparse.csr_array | None  # sparse rows in float64, as they come: neither shifted nor scaled
+    ridge: np.ndarray  # second derivative of the penalty by each parameter of an output
+    unused: np.ndarray  # which parameters of an output are held at 0
+    rows: np.ndarray | None = None  # dense ones, standardized, where a block holds them all
+    value: float | None = None  # the objective at `parameters`, where Newton's method knows it
     used: np.ndarray = None  # which hinges a row has
     point: object = None  # of the interior point method
     along: np.ndarray = None  # scores of its last direction
@@ -90,6 +94,7 @@ class SecondOrder:
     """Base of the runners."""
 
     certifies = True
+    surroundings = one_thread  # of a whole run too: entering it takes as long as a step on a few rows
 
     def start(self, problem, model, rng, previous=None):
         """Prepare steps from `model`."""
@@ -105,16 +110,19 @@ class SecondOrder:
         if problem.loss not in OUTPUTS_APART:
             # The same line added to every output changes no loss, and the penalty is least without one.
             coef, intercept = coef - coef.mean(axis=0), intercept - intercept.mean()
+        scale = np.where(varies, 1 / np.where(varies, spread, 1.0), 0.0)
         return SecondOrderRun(
             index=index,
             target=problem.target[index],
             weight=problem.share[index],
             shift=shift,
-            scale=np.where(varies, 1 / np.where(varies, spread, 1.0), 0.0),
+            scale=scale,
             parameters=np.column_stack([coef * np.where(varies, spread, 0.0), intercept + coef @ shift]),
             scores=np.zeros((len(index), problem.n_outputs)),
             dual=np.zeros((problem.target.size, problem.n_outputs)),
             matrix=problem.matrix[index].astype(np.float64) if problem.is_sparse else None,
+            ridge=np.append(problem.penalty.l2 * scale**2, 0.0),
+            unused=np.append(scale == 0, not problem.fit_intercept),
         )
 
     def is_due(self, state):
@@ -131,6 +139,10 @@ class SecondOrder:
         """Standardized rows with a 1 at their end, a block at a time; of one class each, if wanted."""
         n_columns = problem.n_features + 1
         n_rows = max(64, ROOM // (n_columns * problem.n_outputs))
+        keeps = not by_class and len(state.index) <= n_rows
+        if keeps and state.rows is not None:
+            yield slice(0, len(state.index)), state.rows
+            return
         stops = [len(state.index)]
         if by_class:
             stops = np.flatnonzero(np.diff(state.target, append=-1)) + 1
@@ -144,6 +156,8 @@ class SecondOrder:
                 rows[:, :-1] -= state.shift
                 rows[:, :-1] *= state.scale
                 rows[:, -1] = problem.fit_intercept
+                if keeps:
+                    state.rows = rows
                 yield part, rows
 
     def scores(self, problem, state, parameters):
@@ -155,35 +169,27 @@ class SecondOrder:
 
     def gradient(self, problem, state, slopes):
         """Gradient of the objective by the parameters, from the losses' slopes by the scores."""
-        gradient = self.ridge(problem, state) * state.parameters
+        gradient = state.ridge * state.parameters
         if state.matrix is not None:
             weighted = state.weight[:, None] * slopes
             total = weighted.sum(axis=0)
             raw = (state.matrix.T @ weighted).T
             gradient[:, :-1] += (raw - np.outer(total, state.shift)) * state.scale
             gradient[:, -1] += total
-            gradient[:, self.unused(problem, state)] = 0
+            gradient[:, state.unused] = 0
             return gradient
         for part, rows in self.blocks(problem, state):
             gradient += (state.weight[part][:, None] * slopes[part]).T @ rows
-        gradient[:, self.unused(problem, state)] = 0
+        gradient[:, state.unused] = 0
         return gradient
-
-    def ridge(self, problem, state):
-        """Second derivative of the penalty by each parameter of an output."""
-        return np.append(problem.penalty.l2 * state.scale**2, 0.0)
-
-    def unused(self, problem, state):
-        """Which parameters of an output are held at 0."""
-        return np.append(state.scale == 0, not problem.fit_intercept)
 
     def solver_of_outputs(self, problem, state, blocks):
         """Solve with a Hessian in which outputs do not meet: a block each."""
-        extra = self.ridge(problem, state) + self.unused(problem, state)
+        extra = state.ridge + state.unused
         for block in blocks:
             block[np.diag_indices(len(extra))] += extra
         factors = [_factor(block) for block in blocks]
-        return lambda g: np.stack([cho_solve(f, line) for f, line in zip(factors, g, strict=True)])
+        return lambda g: np.stack([_solve(f, line) for f, line in zip(factors, g, strict=True)])
 
     def solver_of_all(self, problem, state, hessian):
         """Solve with a whole Hessian, its lower triangle given, of a loss of differences of scores.
@@ -191,15 +197,19 @@ class SecondOrder:
         Adding the same line to every output changes no loss: that flat direction is lifted.
         """
         n_outputs, n_columns = state.parameters.shape
-        extra = self.ridge(problem, state) + self.unused(problem, state)
-        hessian[np.diag_indices(len(hessian))] += np.tile(extra, n_outputs)
-        lift = np.trace(hessian) / len(hessian) / n_outputs
-        columns = np.arange(n_columns)
-        for k in range(n_outputs):
-            for m in range(k + 1):
-                hessian[columns + k * n_columns, columns + m * n_columns] += lift
+        extra = state.ridge + state.unused
+        np.einsum("jkj->jk", same_output(hessian, n_outputs))[...] += extra[:, np.newaxis]
+        four = hessian.reshape(n_columns, n_outputs, n_columns, n_outputs, order="F")
+        np.einsum("jkjm->jkm", four)[...] += np.trace(hessian) / len(hessian) / n_outputs
         factor = _factor(hessian)
-        return lambda g: cho_solve(factor, g.ravel()).reshape(g.shape)
+        return lambda g: _solve(factor, g.ravel()).reshape(g.shape)
+
+
+def same_output(hessian, n_outputs):
+    """The blocks along the diagonal, a view of shape (n_columns, n_outputs, n_columns)."""
+    n_columns = len(hessian) // n_outputs
+    four = hessian.reshape(n_columns, n_outputs, n_columns, n_outputs, order="F")
+    return np.einsum("ikjk->ikj", four)
 
 
 def add_outer(hessian, vectors, sign):
@@ -212,11 +222,17 @@ def _factor(matrix):
     ridge = 0.0
     size = np.trace(matrix) / len(matrix) or 1.0
     for _ in range(12):
-        try:
-            return cho_factor(matrix + ridge * np.eye(len(matrix)) if ridge else matrix, lower=True)
-        except (LinAlgError, ValueError):  # not positive definite, not finite
-            ridge = max(100 * ridge, 1e-15 * size)
-    return cho_factor(size * np.eye(len(matrix)), lower=True)
+        # LAPACK itself: checks by SciPy take longer than a small matrix does.
+        factor, failed = dpotrf(matrix + ridge * np.eye(len(matrix)) if ridge else matrix, lower=1, clean=0)
+        if not failed and np.isfinite(factor[-1, -1]):
+            return factor
+        ridge = max(100 * ridge, 1e-15 * size)  # not positive definite, not finite
+    return np.sqrt(size) * np.eye(len(matrix))
+
+
+def _solve(factor, vector):
+    """Solve with a Cholesky factor."""
+    return dpotrs(factor, vector, lower=1)[0]
 
 
 def signs(target, n_outputs):
