@@ -15,6 +15,11 @@ def load():
     return sources.obtain("kdd99", prepare.wide_ranges, _stand_in, _fetch)
 
 
+def load_raw():
+    """The same rows with values as they are."""
+    return sources.obtain("kdd99", prepare.raw_ranges, _stand_in, _fetch)
+
+
 def _fetch():
     X, y = fetch_kddcup99(percent10=True, return_X_y=True)
     numbers = sparse.csr_array(np.delete(X, CATEGORIES, axis=1).astype(np.float32))

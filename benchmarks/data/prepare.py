@@ -34,6 +34,12 @@ def wide_ranges(X_train, y_train, X_test, y_test):
     return X_train, y_train, scaler.transform(X_test[known].astype(np.float32).log1p()), y_test[known]
 
 
+def raw_ranges(X_train, y_train, X_test, y_test):
+    """Values as they are, in float32; rows of classes absent from training are left out."""
+    known = np.isin(y_test, y_train)
+    return X_train.astype(np.float32), y_train, X_test[known].astype(np.float32), y_test[known]
+
+
 def split(X, y, n_train, n_test):
     """A random split, always the same, in the order of `Dataset`."""
     X_train, X_test, y_train, y_test = train_test_split(

@@ -18,7 +18,7 @@ from sklearn.utils.extmath import row_norms
 
 from sklearn_lossopt.schedules import Annealed
 
-from .. import data, report
+from .. import report
 from .automatic_rate import ALPHAS, COMPETITORS, DATA, MAX_ITER, SOLVERS, estimator, variants  # noqa: F401
 
 REPEATS = 1
@@ -30,20 +30,16 @@ CEILING = 1.0  # points
 
 def run(data_names, competitor_names, repeats):
     """Yield a table a data set and variant."""
-    for name in data_names:
-        dataset = data.load(name)
-        for variant, change in variants(name):
-            train = change(dataset.X_train), dataset.y_train
-            test = change(dataset.X_test), dataset.y_test
-            rows, worst = [], -np.inf
-            for kind in competitor_names or COMPETITORS:
-                for alpha in ALPHAS:
-                    cells = [_cell(estimator(kind, alpha, solver), train, test) for solver in SOLVERS]
-                    worst = max(worst, *(points for points, _ in cells))
-                    rows.append([kind, f"{alpha:g}", *(f"{points:.2f}{mark}" for points, mark in cells)])
-            table = report.table(["estimator", "alpha", *SOLVERS], rows)
-            verdict = report.verdict(worst, below=CEILING)
-            yield f"{dataset} {variant}\n\n{table}\n\nlargest: {worst:.2f} points, {verdict}"
+    for title, dataset in variants(data_names):
+        train, test = (dataset.X_train, dataset.y_train), (dataset.X_test, dataset.y_test)
+        rows, worst = [], -np.inf
+        for kind in competitor_names or COMPETITORS:
+            for alpha in ALPHAS:
+                cells = [_cell(estimator(kind, alpha, solver), train, test) for solver in SOLVERS]
+                worst = max(worst, *(points for points, _ in cells))
+                rows.append([kind, f"{alpha:g}", *(f"{points:.2f}{mark}" for points, mark in cells)])
+        table = report.table(["estimator", "alpha", *SOLVERS], rows)
+        yield f"{title}\n\n{table}\n\nlargest: {worst:.2f} points, {report.verdict(worst, below=CEILING)}"
 
 
 def _cell(model, train, test):
