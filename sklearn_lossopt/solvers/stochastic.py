@@ -344,9 +344,7 @@ def automatic_rate(problem, moments, optimizer, batch_size, shift, largest):
     if optimizer._is_adaptive:
         rate *= np.sqrt(fraction)
         if problem.loss == losses.WESTON_WATKINS:
-            # Slopes jump with each rival; Adagrad's steps fall by themselves.
-            calm = 2.4 if optimizer._optimizer == steps.ADAGRAD else 1.0
-            rate *= min(1.0, max(0.2, calm / np.sqrt(problem.n_outputs)))
+            rate *= min(1.0, max(0.2, 2.4 / np.sqrt(problem.n_outputs)))  # slopes that jump, with each rival
     else:
         rate *= fraction * _gentleness(problem.loss, problem.n_outputs)
         if optimizer._is_plain and problem.loss == losses.WESTON_WATKINS:
