@@ -17,7 +17,7 @@ from .one_row import add_row, dot_row, load_row, prefetch_row, threshold_row
 from .pairs import CHANGES, SCORES, correct_second, inner_product, move_on
 from .prefetch import prefetch
 from .references import borrowed
-from .rows import ROWS_PER_BLOCK, by_storage, prefetch_coef, scores
+from .rows import ROWS_PER_BLOCK, by_storage, scores
 from .vectors import lanes_of, load_first, spread, store, store_first, total
 
 AHEAD = 3  # rows from the one visited to the one that memory is asked for
@@ -121,8 +121,8 @@ def _visit_pairs_dense(rows, order, target, weight, loss, coordinates, state, ti
             else:
                 room[CHANGES + 1] = 0
         # Past the end the last row stands in: its scores are not used.
-        norm_1 = load_row(rows, order[min(t + 2, last)], shift, scale, loaded[new])
-        norm_2 = load_row(rows, order[min(t + 3, last)], shift, scale, loaded[new + 1])
+        norm_1 = load_row(rows, order[min(t + 2, last)], shift, scale, loaded[new], primal)
+        norm_2 = load_row(rows, order[min(t + 3, last)], shift, scale, loaded[new + 1], primal)
         product = inner_product(loaded, new)
         later, latest = order[min(t + 2 * AHEAD, last)], order[min(t + 2 * AHEAD + 1, last)]
         _prefetch_dual(later, target, weight, dual)
@@ -157,7 +157,7 @@ def dual_pass(rows, order, target, weight, loss, coordinates, state, times):
     n_rows = order.size
     x = loaded[0]
     y = loaded[1]
-    norm = load_row(rows, order[0], shift, scale, x)
+    norm = load_row(rows, order[0], shift, scale, x, primal)
     dot_row(rows, order[0], x, primal, intercept, row_scores)
     for t in range(n_rows):
         i = order[t]
@@ -167,8 +167,7 @@ def dual_pass(rows, order, target, weight, loss, coordinates, state, times):
             _prefetch_dual(later, target, weight, dual)
         _ascend_row(i, 0, norm, target, weight, loss, coordinates, state, times)
         following = order[t + 1] if t + 1 < n_rows else i
-        prefetch_coef(rows, following, primal)
-        norm = load_row(rows, following, shift, scale, y)
+        norm = load_row(rows, following, shift, scale, y, primal)
         add_row(rows, i, x, change, accumulated)  # the same array as `primal` without L1
         if threshold.size > 0:
             threshold_row(rows, i, accumulated, threshold, primal)

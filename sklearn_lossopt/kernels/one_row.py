@@ -1,5 +1,7 @@
 """A row at a time, for dual coordinate ascent: loaded into memory of its own, scored, added on."""
 
+import numpy as np
+
 from .prefetch import prefetch
 from .rows import LINE, by_storage, dot_entries
 from .vectors import lanes_of, load, load_first, spread, store, store_first, total
@@ -19,8 +21,11 @@ def _prefetch_row_csr(rows, i):
         prefetch(rows.indices, p)
 
 
-def _load_row_dense(rows, i, shift, scale, out):
-    """Load ``(x_i - shift) * scale``; gives its squared norm. Padding of `out` stays zero."""
+def _load_row_dense(rows, i, shift, scale, out, coef):
+    """Load ``(x_i - shift) * scale``; gives its squared norm. Padding of `out` stays zero.
+
+    Sparse rows ask for their coefficients meanwhile.
+    """
     x = rows.values[i]
     norm = x.dtype.type(0)
     if shift.size == 0:
@@ -36,13 +41,17 @@ def _load_row_dense(rows, i, shift, scale, out):
     return norm
 
 
-def _load_row_csr(rows, i, shift, scale, out):
-    data, indices = rows.data, rows.indices
-    start = rows.indptr[i]
+def _load_row_csr(rows, i, shift, scale, out, coef):
+    start, stop = rows.indptr[i], rows.indptr[i + 1]
+    data, indices = rows.data[start:stop], rows.indices[start:stop]
+    n_outputs = coef.shape[1]
     norm = data.dtype.type(0)
-    for p in range(start, rows.indptr[i + 1]):
-        value = data[p] * scale[indices[p]]
-        out[p - start] = value
+    for p in range(indices.size):
+        first = indices[p] * n_outputs
+        for k in range(0, n_outputs, LINE // coef.itemsize):
+            prefetch(coef, first + k)
+        value = data[p] * scale[np.uint64(indices[p])]  # never negative, which need not be looked after
+        out[p] = value
         norm += value * value
     return norm
 
@@ -76,9 +85,8 @@ def _dot_row_dense(rows, i, x, coef, intercept, out):
 
 
 def _dot_row_csr(rows, i, x, coef, intercept, out):
-    indices = rows.indices
-    start = rows.indptr[i]
-    dot_entries(x, 0, indices, start, rows.indptr[i + 1] - start, coef, intercept, out, 0)
+    indices = rows.indices[rows.indptr[i] : rows.indptr[i + 1]]
+    dot_entries(x, indices, coef, intercept, out, 0)
 
 
 def _add_row_dense(rows, i, x, step, coef):
@@ -92,13 +100,12 @@ def _add_row_dense(rows, i, x, step, coef):
 
 
 def _add_row_csr(rows, i, x, step, coef):
-    indices = rows.indices
+    indices = rows.indices[rows.indptr[i] : rows.indptr[i + 1]]
     n_outputs = coef.shape[1]
-    start = rows.indptr[i]
-    n_stored = rows.indptr[i + 1] - start
+    n_stored = indices.size
     if n_outputs == 1:
         for p in range(n_stored):
-            coef[indices[start + p], 0] += x[p] * step[0]
+            coef[indices[p], 0] += x[p] * step[0]
         return
     lanes = lanes_of(coef)
     for k in range(0, n_outputs, 2 * lanes):
@@ -109,14 +116,14 @@ def _add_row_csr(rows, i, x, step, coef):
             s1 = load_first(step, k + lanes, n1, 0)
             for p in range(n_stored):
                 here = x[p]
-                place = indices[start + p] * n_outputs + k
+                place = indices[p] * n_outputs + k
                 w0 = load(coef, place) + s0 * here
                 w1 = load_first(coef, place + lanes, n1, 0) + s1 * here
                 store(coef, place, w0)
                 store_first(coef, place + lanes, n1, w1)
         else:
             for p in range(n_stored):
-                place = indices[start + p] * n_outputs + k
+                place = indices[p] * n_outputs + k
                 store_first(coef, place, n0, load_first(coef, place, n0, 0) + s0 * x[p])
 
 

@@ -153,17 +153,19 @@ def _scores_dense(rows, index, coef, intercept, out, source, ahead):
 
 
 @helper
-def dot_entries(values, first, indices, start, n_stored, coef, intercept, out, place):
+def dot_entries(values, indices, coef, intercept, out, place):
     """Put a sparse row's scores at a place of `out`: two vectors of outputs at a time stay in registers.
 
-    Its entries are ``values[first : first + n_stored]``, their features `indices` from `start` on.
+    `values` and `indices` are the row's own: where they are slices of longer arrays, an index that is
+    added up might be negative as far as the compiler knows, which it then looks after.
     """
     n_outputs = coef.shape[1]
+    n_stored = indices.size
     if n_outputs == 1:
         # A loop over one output costs more than its work.
         sum_of_one = out.dtype.type(intercept[0])
         for p in range(n_stored):
-            sum_of_one += out.dtype.type(values[first + p]) * coef[indices[start + p], 0]
+            sum_of_one += out.dtype.type(values[p]) * coef[indices[p], 0]
         store_first(out, place, 1, spread(sum_of_one, out))
         return
     lanes = lanes_of(out)
@@ -174,16 +176,16 @@ def dot_entries(values, first, indices, start, n_stored, coef, intercept, out, p
         if n1 > 0:
             a1 = load_as(intercept, k + lanes, n1, 0, out)
             for p in range(n_stored):
-                here = values[first + p]
-                line = indices[start + p] * n_outputs + k
+                here = values[p]
+                line = indices[p] * n_outputs + k
                 a0 = a0 + load_as(coef, line, lanes, 0, out) * here
                 a1 = a1 + load_as(coef, line + lanes, n1, 0, out) * here
             store_first(out, place + k, lanes, a0)
             store_first(out, place + k + lanes, n1, a1)
         else:
             for p in range(n_stored):
-                line = indices[start + p] * n_outputs + k
-                a0 = a0 + load_as(coef, line, n0, 0, out) * values[first + p]
+                line = indices[p] * n_outputs + k
+                a0 = a0 + load_as(coef, line, n0, 0, out) * values[p]
             store_first(out, place + k, n0, a0)
 
 
@@ -194,9 +196,8 @@ def _scores_csr(rows, index, coef, intercept, out, source, ahead):
     for i in range(index.size):
         if is_far and i + 1 < index.size:
             prefetch_coef(rows, index[i + 1], coef)
-        start = indptr[index[i]]
-        n_stored = indptr[index[i] + 1] - start
-        dot_entries(data, start, indices, start, n_stored, coef, intercept, out, i * out.shape[1])
+        start, stop = indptr[index[i]], indptr[index[i] + 1]
+        dot_entries(data[start:stop], indices[start:stop], coef, intercept, out, i * out.shape[1])
 
 
 def _add_gradient_dense(rows, index, slopes, gradient, touched, n_touched, source, ahead):
@@ -229,8 +230,9 @@ def _prefetch_coef_dense(rows, i, coef):
 
 def _prefetch_coef_csr(rows, i, coef):
     n_outputs = coef.shape[1]
-    for p in range(rows.indptr[i], rows.indptr[i + 1]):
-        first = rows.indices[p] * n_outputs
+    indices = rows.indices[rows.indptr[i] : rows.indptr[i + 1]]
+    for p in range(indices.size):
+        first = indices[p] * n_outputs
         for k in range(0, n_outputs, LINE // coef.itemsize):
             prefetch(coef, first + k)
 
@@ -245,25 +247,27 @@ def _add_gradient_csr(rows, index, slopes, gradient, touched, n_touched, source,
     for none yet. The gradient of slots not in use is zero.
     """
     lines, slot = touched
-    indices, indptr = rows.indices, rows.indptr
+    indptr = rows.indptr
     for i in range(index.size):
         start, stop = indptr[index[i]], indptr[index[i] + 1]
-        for p in range(start, stop):
+        indices = rows.indices[start:stop]
+        for p in range(indices.size):
             j = indices[p]
             if slot[j] < 0:
                 slot[j] = n_touched
                 lines[n_touched] = j
                 n_touched += 1
-        _add_entries(rows.data, indices, start, stop, slopes, i, gradient, slot)
+        _add_entries(rows.data[start:stop], indices, slopes, i, gradient, slot)
     return n_touched
 
 
 @helper
-def _add_entries(data, indices, start, stop, slopes, i, gradient, slot):
+def _add_entries(data, indices, slopes, i, gradient, slot):
     """Add a sparse row's part of a gradient, two vectors of outputs at a time."""
     n_outputs = gradient.shape[1]
+    n_stored = indices.size
     if n_outputs == 1:
-        for p in range(start, stop):
+        for p in range(n_stored):
             gradient[slot[indices[p]], 0] += data[p] * slopes[i, 0]
         return
     lanes = lanes_of(gradient)
@@ -273,7 +277,7 @@ def _add_entries(data, indices, start, stop, slopes, i, gradient, slot):
         s0 = load_first(slopes, i * n_outputs + k, n0, 0)
         if n1 > 0:
             s1 = load_first(slopes, i * n_outputs + k + lanes, n1, 0)
-            for p in range(start, stop):
+            for p in range(n_stored):
                 here = data[p]
                 place = slot[indices[p]] * n_outputs + k
                 g0 = load(gradient, place) + s0 * here
@@ -281,7 +285,7 @@ def _add_entries(data, indices, start, stop, slopes, i, gradient, slot):
                 store(gradient, place, g0)
                 store_first(gradient, place + lanes, n1, g1)
         else:
-            for p in range(start, stop):
+            for p in range(n_stored):
                 place = slot[indices[p]] * n_outputs + k
                 store_first(gradient, place, n0, load_first(gradient, place, n0, 0) + s0 * data[p])
 
