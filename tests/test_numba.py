@@ -92,6 +92,37 @@ def test_second_process_compiles_nothing_and_a_changed_kernel_is_compiled_anew(c
     assert second[1] != first[1]
 
 
+BITS = """
+import hashlib, warnings
+import numpy as np
+from sklearn_lossopt import LinearSVMClassifier
+warnings.simplefilter("ignore")
+X = np.random.default_rng(0).normal(size=(301, 17))
+y = np.arange(301) % 3
+for dtype in (np.float64, np.float32):
+    model = LinearSVMClassifier(solver="sdca", calibration=None, max_iter=10, tol=None, random_state=0)
+    print(hashlib.md5(model.fit(X.astype(dtype), y).coef_.tobytes()).hexdigest())
+"""
+
+
+@needs_jit
+def test_the_process_that_compiles_gives_the_bits_of_those_that_find_its_cache(tmp_path):
+    where = {"package_parent": PACKAGE.parent, "NUMBA_CACHE_DIR": str(tmp_path)}
+    assert run(BITS, **where) == run(BITS, **where)
+
+
+@needs_jit
+def test_helpers_can_be_called_beside_the_kernels_that_have_their_own():
+    # A kernel's copy, fitted to its caller, once took the place of the helper itself.
+    from sklearn_lossopt.kernels.ascent import ascend
+    from sklearn_lossopt.kernels.losses import CRAMMER_SINGER
+
+    fit_model(0, "sdca")
+    line, change = np.zeros(3), np.zeros(8)
+    ascend(CRAMMER_SINGER, np.arange(8.0), line, 0, 1.0, change, np.zeros((2, 8)))
+    assert line.sum() == pytest.approx(1.0)
+
+
 @needs_jit
 def test_hash_covers_every_kernel_file(copy_of_package):
     folder = copy_of_package / "sklearn_lossopt" / "kernels"

@@ -7,6 +7,7 @@ of every file of this folder to the cache key.
 
 import contextlib
 import hashlib
+import uuid
 from pathlib import Path
 
 import numba
@@ -51,17 +52,21 @@ class _OwnHelpers(JITCodeLibrary):
 
     As Numba leaves them, a process that compiles a kernel runs its helpers as they were compiled by
     themselves, and a process that finds it in the cache the kernel's copies, optimized once more:
-    other roundings, so other bits.
+    other roundings, so other bits. The linker tells symbols apart by name alone, local ones too.
     """
 
     def _optimize_final_module(self):
+        unique = uuid.uuid4().hex  # in every process that will find this in the cache
         for function in self._final_module.functions:
-            if function.linkage.name == "linkonce_odr" and not function.is_declaration:
+            is_shared = function.linkage.name == "linkonce_odr" and not function.is_declaration
+            # The functions that count references are known to an optimization by their names.
+            if is_shared and not function.name.startswith("NRT_"):
+                function.name = f"{function.name}.{unique}"
                 self._take(function)
         super()._optimize_final_module()
 
     def _take(self, function):
-        function.name = f"{self.name}.{function.name}"
+        """What else is done to a helper."""
 
 
 class _FittedHelpers(_OwnHelpers):
