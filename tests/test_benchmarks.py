@@ -15,7 +15,7 @@ pytest.importorskip("benchmarks", reason="not run from the repository's root")
 from benchmarks import data, suites
 from benchmarks.__main__ import main
 from benchmarks.data.sources import Dataset
-from benchmarks.suites import automatic_rate_grid, many_classes, process, roofline, small, stream
+from benchmarks.suites import automatic_rate_grid, many_classes, process, restarts, roofline, small, stream
 
 
 def tables_of(name, **options):
@@ -148,3 +148,18 @@ def test_every_suite_is_listed(capsys):
     main(["--list"])
     listing = capsys.readouterr().out
     assert all(f"  {name} " in listing for name in suites.NAMES)
+
+
+def test_restarts(tiny):
+    [(header, rows)], _ = tables_of(
+        "restarts", data_names=("letter", "clinc150"), competitor_names=("softmax",)
+    )
+    assert [row[:2] for row in rows] == [["letter", "softmax"], ["clinc150", "softmax"]]
+    assert all(row[header.index("same bits")] == "yes" for row in rows)
+    assert all(float(cell) > 0 for row in rows for cell in row[2:-1])
+
+
+def test_new_rows_of_restarts_are_a_hundredth():
+    kept = restarts._but_a_hundredth(1000)
+    assert len(kept) == 990 == len(set(kept))
+    assert (kept != range(990)).sum() == 10

@@ -9,6 +9,7 @@ NAMES = (
     "accuracy",
     "optimum",
     "solvers",
+    "restarts",
     "automatic_rate",
     "automatic_rate_grid",
     "epoch_speed",

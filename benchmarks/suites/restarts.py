@@ -1,0 +1,99 @@
+"""Certified fits that do not begin from nothing: warm starts, regularization paths, threads.
+
+"warm / cold" is the time of a fit from the coefficients and dual variables of an earlier one over that of
+a fit of its own: after alpha was halved, and after a hundredth of the rows was new. "path / last" is 20
+alphas by `regularization_path` over a cold fit at the last of them, which is a thousandth of the first.
+"one / two threads" is the time of a fit with ``n_jobs=1`` over that with 2, and whether two fits with
+2 give the same bits. Medians, alternating.
+"""
+
+import time
+from statistics import median
+
+import numpy as np
+from sklearn.base import clone
+
+from sklearn_lossopt import regularization_path
+
+from .. import competitors, data, report
+
+DATA = ("letter", "covtype20k", "newsgroups20", "clinc150", "mnist")
+COMPETITORS = ("softmax", "svm")
+REPEATS = 3
+ALPHA = 1e-3
+HEADERS = [
+    "data",
+    "estimator",
+    "cold s",
+    "warm / cold, alpha / 2",
+    "warm / cold, 1% new rows",
+    "path / last",
+    "one / two threads",
+    "same bits",
+]
+
+
+def run(data_names, competitor_names, repeats):
+    """Yield the sources and one table."""
+    rows, sources = [], []
+    for name in data_names:
+        dataset = data.load(name)
+        sources.append(f"- {dataset}")
+        rows += [_row(kind, dataset, repeats) for kind in competitor_names or COMPETITORS]
+    yield "\n".join(sources)
+    yield report.table(HEADERS, rows)
+
+
+def _row(kind, dataset, repeats):
+    X, y = dataset.X_train, dataset.y_train
+    model = competitors.get(kind).make(alpha=ALPHA, solver="sdca")
+    if kind == "svm":
+        model.set_params(calibration=None)
+    report.warm_up(clone(model), X, y)
+    times = {name: [] for name in ("cold", "half cold", "half warm", "new cold", "new warm", "two")}
+    kept = _but_a_hundredth(X.shape[0])
+    two = []
+    for _ in range(repeats):
+        times["cold"].append(_seconds(clone(model), X, y))
+        times["half cold"].append(_seconds(clone(model).set_params(alpha=ALPHA / 2), X, y))
+        warm = clone(model).set_params(warm_start=True)
+        _seconds(warm, X, y)
+        times["half warm"].append(_seconds(warm.set_params(alpha=ALPHA / 2), X, y))
+        times["new cold"].append(_seconds(clone(model), X[kept], y[kept]))
+        warm = clone(model).set_params(warm_start=True)
+        _seconds(warm, X[: len(kept)], y[: len(kept)])
+        times["new warm"].append(_seconds(warm, X[kept], y[kept]))
+        two.append(clone(model).set_params(n_jobs=2))
+        times["two"].append(_seconds(two[-1], X, y))
+    took = {name: median(values) for name, values in times.items()}
+    path, last = _path(clone(model), X, y)
+    return [
+        dataset.name,
+        kind,
+        report.number(took["cold"], ".3f"),
+        report.number(took["half warm"] / took["half cold"], ".2f"),
+        report.number(took["new warm"] / took["new cold"], ".2f"),
+        report.number(path / last, ".2f"),
+        report.number(took["cold"] / took["two"], ".2f"),
+        "yes" if all((fit.coef_ == two[0].coef_).all() for fit in two) else "no",
+    ]
+
+
+def _but_a_hundredth(n_rows):
+    """Numbers of rows 0 to 0.99 n - 1 in which a hundredth are replaced by the last of all rows."""
+    n_new = max(n_rows // 100, 1)
+    kept = np.arange(n_rows - n_new)
+    kept[np.random.default_rng(0).choice(len(kept), n_new, replace=False)] = np.arange(n_rows - n_new, n_rows)
+    return kept
+
+
+def _path(model, X, y):
+    """Seconds of a path of 20 alphas, and of a fit at the last."""
+    begin = time.perf_counter()
+    path = regularization_path(model, X, y)
+    seconds = time.perf_counter() - begin
+    return seconds, _seconds(model.set_params(alpha=path.alphas[-1]), X, y)
+
+
+def _seconds(model, X, y):
+    return report.fit(model, X, y)[0]
