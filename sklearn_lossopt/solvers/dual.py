@@ -68,28 +68,29 @@ class SDCA(CertifiedSolver):
 class DualMemory:
     """Dual variables of an earlier fit, for a warm start."""
 
-    def __init__(self, problem, dual):
+    def __init__(self, problem, dual, optimism=1.0):
         self.loss = problem.loss
         self.target = problem.target
         self.index = problem.index
         self.dual = dual
+        self.optimism = optimism  # as a run has it
 
     @classmethod
     def of(cls, problem, state):
         """Those of a run that has any: else None."""
         arrays = getattr(state, "arrays", None)
-        return cls(problem, arrays.dual) if isinstance(arrays, DualState) else None
+        return cls(problem, arrays.dual, state.optimism) if isinstance(arrays, DualState) else None
 
     def give(self, problem, dual):
-        """Put those of rows that are still there, by number and class, into `dual`; say if any was."""
+        """Put those of rows that are still there, by number and class, into `dual`; say how many."""
         if self.loss != problem.loss or self.dual.shape[1] != dual.shape[1]:
-            return False
+            return 0
         known = np.zeros(len(dual), bool)
         known[self.index[self.index < len(dual)]] = True
         same = problem.index[known[problem.index]]
         same = same[self.target[same] == problem.target[same]]
         dual[same] = self.dual[same]
-        return bool(len(same))
+        return len(same)
 
 
 class Team:
@@ -199,6 +200,8 @@ class DualAscent:
             due=Due(first=1 if has_duals else 3 if problem.is_sparse else 4),
             has_duals=has_duals,
         )
+        if previous is not None:
+            state.optimism = previous.optimism
         state.least_pull = TUNING[problem.loss].least_pull
         state.spread = 1 + SPREAD * (self.n_jobs - 1)
         state.kappa = choose_kappa(problem)
@@ -436,12 +439,14 @@ def start_at(problem, model):
 
 def _start_duals(problem, model, previous):
     """Dual variables to begin with, of an earlier run or of the model, and whether any is not zero."""
+    dual = np.zeros((problem.target.size, problem.n_outputs), problem.dtype)
+    if previous is not None and previous.give(problem, dual) == len(problem.index):
+        return dual, True
     has_duals = bool(model.coef.any() or model.intercept.any())
     if has_duals:
         dual = start_at(problem, model)
     else:
-        dual = np.zeros((problem.target.size, problem.n_outputs), problem.dtype)
         start_duals(problem.loss, problem.index, problem.target, dual)
     if previous is not None:
-        has_duals |= previous.give(problem, dual)
+        has_duals |= previous.give(problem, dual) > 0
     return dual, has_duals
