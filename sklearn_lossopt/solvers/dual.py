@@ -79,7 +79,8 @@ class DualMemory:
     def of(cls, problem, state):
         """Those of a run that has any: else None."""
         arrays = getattr(state, "arrays", None)
-        return cls(problem, arrays.dual, state.optimism) if isinstance(arrays, DualState) else None
+        optimism = getattr(state, "optimism", 1.0)
+        return cls(problem, arrays.dual, optimism) if isinstance(arrays, DualState) else None
 
     def give(self, problem, dual):
         """Put those of rows that are still there, by number and class, into `dual`; say how many."""
