@@ -7,14 +7,12 @@ from numbers import Integral, Real
 import numpy as np
 from joblib import cpu_count
 from scipy import sparse
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d, validate_data
 
 from . import _saved, schedules, solvers
-from ._calibration import fit_temperature, log_probabilities, probabilities
+from ._calibration import CALIBRATION_FRACTION, temperature_of, tol_of_calibration
 from ._callbacks import Tasks
 from ._compat import (
     BaseEstimator,
@@ -26,8 +24,10 @@ from ._compat import (
     fit_context,
     weights_of_classes,
 )
+from ._endings import warn_of_end
 from ._input import check_weight, dtype_for, without_duplicates
-from ._stream import Stream
+from ._prediction import PredictionMixin
+from ._stream import Stream, check_parameters, classes_of_stream
 from .penalties import ElasticNet
 from .problem import Problem, as_rows
 from .solvers.stochastic import AUTO_BATCH, Minibatch
@@ -50,15 +50,11 @@ OPTIONAL = (
     "dual_gap_curve_",
     "_dual",
 )
-# Relative gap that is enough for a temperature, with few and with many classes, most of whose hinges do not
-# matter to the most probable ones: tighter ones gave no better log loss.
-CALIBRATION_TOL = 0.4, 0.5
-CALIBRATION_FACTOR = 5000.0  # of tol, at most
-CALIBRATION_SMALL = 5e5  # products a pass: where it is that quick, few rows make it the scale that counts
-CALIBRATION_FRACTION = 0.2  # held out to fit the temperature
 
 
-class BaseLossClassifier(CallbackSupportMixin, SparseCoefMixin, LinearClassifierMixin, BaseEstimator):
+class BaseLossClassifier(
+    PredictionMixin, CallbackSupportMixin, SparseCoefMixin, LinearClassifierMixin, BaseEstimator
+):
     """Base of the linear classifiers; a subclass names its losses in `_loss`."""
 
     _parameter_constraints = {
@@ -101,14 +97,6 @@ class BaseLossClassifier(CallbackSupportMixin, SparseCoefMixin, LinearClassifier
     def _has_temperature(self):
         """Whether probabilities need a temperature, `temperature_`."""
         return False
-
-    def _check_probabilities(self):
-        """Whether these parameters give probabilities; raises AttributeError with the reason if not."""
-        return True
-
-    def _divisor(self):
-        """By what scores are divided to be, up to a constant, log probabilities."""
-        return 1.0
 
     @property
     def penalty(self):
@@ -184,12 +172,12 @@ class BaseLossClassifier(CallbackSupportMixin, SparseCoefMixin, LinearClassifier
             if scored is not None:
                 # From zero: a warm start has seen the rows that are held out here.
                 solution = self._train(chosen, part, part.model(), side, calibrates=True)
-                temperature = _temperature(scored, solution.model)
+                temperature = temperature_of(scored, solution.model)
         tasks.attributes_of = partial(self._attributes, problem, classes, held, temperature)
         if solution is None or solution.interruption is None:
             solution = self._train(chosen, problem, start, rng, held if stops_early else None, tasks=tasks)
         if held is not None and self._has_temperature():
-            temperature = _temperature(held, solution.model)
+            temperature = temperature_of(held, solution.model)
         return solution, temperature
 
     @fit_context(prefer_skip_nested_validation=True)
@@ -232,10 +220,10 @@ class BaseLossClassifier(CallbackSupportMixin, SparseCoefMixin, LinearClassifier
         >>> model.score(X, y) > 0.9
         True
         """
-        self._check_stream_parameters()
+        check_parameters(self)
         given = X, y, sample_weight
         known = self._known_classes()
-        classes = self._stream_classes(classes, known)
+        classes = classes_of_stream(classes, known)
         X, y, sample_weight = self._check_data(X, y, sample_weight, reset=known is None, may_be_zero=True)
         unknown = np.setdiff1d(y, classes)
         if unknown.size:
@@ -311,58 +299,7 @@ class BaseLossClassifier(CallbackSupportMixin, SparseCoefMixin, LinearClassifier
         """After the attributes are set: warn of what went wrong, let Ctrl-C go on up."""
         if solution.interruption is not None:
             raise solution.interruption
-        if solution.status == "diverged" and (solution.gap is not None or np.isnan(self.learning_rate_)):
-            warnings.warn(
-                f"{type(self).__name__} met numbers that are not finite in pass {solution.n_iter}; the best "
-                "weights so far are kept. The features' values are too large or too small: scale them "
-                "(sklearn.preprocessing.StandardScaler, MaxAbsScaler).",
-                ConvergenceWarning,
-                stacklevel=4,
-            )
-        elif solution.status == "diverged":
-            slower = (
-                "Scale"
-                if self.learning_rate == "auto"
-                else "Lower learning_rate or set it to 'auto', or scale"
-            )
-            warnings.warn(
-                f"{type(self).__name__} diverged after {solution.n_iter} passes at learning_rate "
-                f"{self.learning_rate_:.3g}: the steps are too large for the features' scale. The best "
-                f"weights so far are kept. {slower} the features (sklearn.preprocessing.StandardScaler, "
-                "MaxAbsScaler).",
-                ConvergenceWarning,
-                stacklevel=4,
-            )
-        elif solution.gap is not None and solution.status == "max_iter" and self.tol is not None:
-            warnings.warn(self._why_not_converged(solution), ConvergenceWarning, stacklevel=4)
-        elif solution.status == "max_iter" and self.tol is not None and not in_stream:
-            warnings.warn(
-                f"{type(self).__name__} was still improving by more than tol={self.tol:g} when it reached "
-                f"max_iter={self.max_iter} passes. Raise max_iter or learning_rate, or scale the features.",
-                ConvergenceWarning,
-                stacklevel=4,
-            )
-
-    def _why_not_converged(self, solution):
-        """What to say where the certified gap is not as small as it should be."""
-        told = (
-            f"{type(self).__name__} ended after {solution.n_iter} passes with a duality gap of "
-            f"{solution.gap:.3g} at an objective of {solution.objective:.6g}, more than tol={self.tol:g} "
-            "asks for. "
-        )
-        if self.alpha == 0:
-            return told + (
-                "With alpha=0 no gap can be proven: where classes can be separated there is no optimum, as "
-                "coefficients grow for ever. Set alpha > 0."
-            )
-        if not np.isfinite(solution.gap):
-            return told + (
-                "The features' values are too large or too small: scale them (sklearn.preprocessing."
-                "StandardScaler, MaxAbsScaler)."
-            )
-        if solution.state.is_stuck:
-            return told + "Rounding errors end all progress here: raise tol, or alpha."
-        return told + "Raise max_iter, alpha or tol, or scale the features (sklearn.preprocessing)."
+        warn_of_end(self, solution, in_stream=in_stream)
 
     def __getstate__(self):
         return _saved.to_state(super().__getstate__())
@@ -425,44 +362,6 @@ class BaseLossClassifier(CallbackSupportMixin, SparseCoefMixin, LinearClassifier
             )
         weight = check_weight(sample_weight_val, X_val, "sample_weight_val")
         return self._problem(without_duplicates(X_val), y_val, weight, classes, factors)
-
-    def _check_stream_parameters(self):
-        """Refuse in partial_fit what needs all rows at once."""
-        if self.solver != "auto" and isinstance(solvers.resolve(self.solver), solvers.CertifiedSolver):
-            raise ValueError(
-                f"solver={self.solver!r} needs all rows at once, so partial_fit cannot use it. Set solver to "
-                "'auto' (here: momentum) or a minibatch solver, such as 'adam'."
-            )
-        if self.class_weight == "balanced":
-            raise ValueError(
-                "class_weight='balanced' needs all rows at once, so partial_fit cannot use it. Compute "
-                "the weights with sklearn.utils.class_weight.compute_class_weight and give them as a dict."
-            )
-        if not schedules.suits_streams(self.schedule):
-            raise ValueError(
-                f"schedule={self.schedule!r} needs to know where training ends or how it goes, which "
-                "partial_fit does not. Use 'constant', 'exponential', 'step', 'inverse', or a callable of "
-                "the number of calls."
-            )
-
-    def _stream_classes(self, classes, known):
-        """The classes of a stream, from its first call."""
-        if classes is None and known is None:
-            raise ValueError(
-                "classes must be passed on the first call to partial_fit. Got classes=None: give all labels "
-                "that will ever come, such as np.unique of all y."
-            )
-        if classes is None:
-            return known
-        classes = np.unique(column_or_1d(classes))
-        if known is not None and not np.array_equal(known, classes):
-            raise ValueError(
-                f"`classes={classes!r}` is not the same as on the last call to partial_fit, was: {known!r}. "
-                "Give those or none; for other classes, begin with a clone."
-            )
-        if len(classes) < 2:
-            raise ValueError(f"classes must name at least 2 classes. Got {classes!r} instead.")
-        return classes
 
     # ------------------------------------------------------------------- parameters as solvers want
 
@@ -558,7 +457,7 @@ class BaseLossClassifier(CallbackSupportMixin, SparseCoefMixin, LinearClassifier
         max_iter, tol, schedule, retries = self.max_iter, self.tol, "constant", 1
         if isinstance(solver, solvers.CertifiedSolver):
             if calibrates and tol is not None:
-                tol = _calibration_tol(tol, problem)
+                tol = tol_of_calibration(tol, problem)
             runner = solver.runner(tol, bool(self.shuffle), _n_threads(self.n_jobs))
             if self.warm_start and not calibrates:
                 previous = getattr(self, "_dual", None)
@@ -604,7 +503,7 @@ class BaseLossClassifier(CallbackSupportMixin, SparseCoefMixin, LinearClassifier
             "n_iter_": n_passes,
         }
         if self._has_temperature():
-            attributes["temperature_"] = temperature if held is None else _temperature(held, model)
+            attributes["temperature_"] = temperature if held is None else temperature_of(held, model)
         return attributes
 
     def _publish(self, solution, problem, classes, chosen, *, n_steps):
@@ -632,67 +531,6 @@ class BaseLossClassifier(CallbackSupportMixin, SparseCoefMixin, LinearClassifier
             self.validation_loss_curve_ = [there.loss for there in solution.validation]
             self.validation_scores_ = [there.accuracy for there in solution.validation]
 
-    # ----------------------------------------------------------------------------------- prediction
-
-    def predict(self, X):
-        """Class of the largest score of each row.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows.
-
-        Returns
-        -------
-        ndarray of shape (n_samples,)
-            Of `classes_`.
-        """
-        # scikit-learn's own spends a fifth of one row's time on arrays that are not NumPy's.
-        scores = self.decision_function(X)
-        number = scores.argmax(axis=1) if scores.ndim == 2 else (scores > 0).astype(np.intp)
-        return self.classes_[number]
-
-    @available_if(lambda estimator: estimator._check_probabilities())
-    def predict_log_proba(self, X):
-        """Logarithm of `predict_proba`, computed without underflow.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_classes)
-            In the order of `classes_`.
-        """
-        return log_probabilities(self.decision_function(X), self._divisor())
-
-    @available_if(lambda estimator: estimator._check_probabilities())
-    def predict_proba(self, X):
-        """Probability of each class.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_classes)
-            In the order of `classes_`; rows sum to 1. Of an SVM they are
-            ``softmax(scores / temperature_)``, and need `calibration`.
-
-        Examples
-        --------
-        >>> from sklearn_lossopt import SoftmaxClassifier
-        >>> model = SoftmaxClassifier(alpha=0.1).fit([[0.0], [1.0], [2.0], [3.0]], [0, 0, 1, 1])
-        >>> model.predict_proba([[0.0], [1.5]]).round(2)
-        array([[0.91, 0.09],
-               [0.5 , 0.5 ]])
-        """
-        return probabilities(self.decision_function(X), self._divisor())
-
 
 def _n_threads(n_jobs):
     """Threads for an `n_jobs`, by joblib's rules; the machine counts, not who else runs on it."""
@@ -701,23 +539,5 @@ def _n_threads(n_jobs):
     return n_jobs if n_jobs > 0 else max(1, cpu_count() + 1 + n_jobs)
 
 
-def _calibration_tol(tol, problem):
-    """Relative gap at which a fit that only serves the temperature may end."""
-    if len(problem.index) * problem.row_length * problem.n_outputs <= CALIBRATION_SMALL:
-        return tol
-    least, most = CALIBRATION_TOL
-    enough = min(max(least, 0.04 * problem.n_outputs**0.5), most)
-    # Where nearly all rows are of one class, the best constant is about as near to the optimum as that.
-    masses = np.bincount(problem.target[problem.index], problem.weight[problem.index])
-    enough *= (1 - masses.max() / masses.sum()) * len(masses) / (len(masses) - 1)
-    return max(tol, min(enough, CALIBRATION_FACTOR * tol))
-
-
 def _generator(random_state):
     return np.random.default_rng(check_random_state(random_state).randint(2**31 - 1, size=4))
-
-
-def _temperature(problem, model):
-    """Temperature for a model, from rows that it was not trained on."""
-    index = problem.index
-    return fit_temperature(problem.scores(model), problem.target[index], problem.weight[index])

@@ -1,7 +1,9 @@
 """What `partial_fit` remembers from call to call."""
 
 import numpy as np
+from sklearn.utils.validation import column_or_1d
 
+from . import schedules, solvers
 from ._calibration import RecentScores
 from ._units import Units
 
@@ -54,3 +56,44 @@ class Stream:
         if solution.status == "diverged":
             self.state.optimizer = None
             self.caution /= 8
+
+
+def check_parameters(estimator):
+    """Refuse in partial_fit what needs all rows at once."""
+    solver = estimator.solver
+    if solver != "auto" and isinstance(solvers.resolve(solver), solvers.CertifiedSolver):
+        raise ValueError(
+            f"solver={solver!r} needs all rows at once, so partial_fit cannot use it. Set solver to "
+            "'auto' (here: momentum) or a minibatch solver, such as 'adam'."
+        )
+    if estimator.class_weight == "balanced":
+        raise ValueError(
+            "class_weight='balanced' needs all rows at once, so partial_fit cannot use it. Compute "
+            "the weights with sklearn.utils.class_weight.compute_class_weight and give them as a dict."
+        )
+    if not schedules.suits_streams(estimator.schedule):
+        raise ValueError(
+            f"schedule={estimator.schedule!r} needs to know where training ends or how it goes, which "
+            "partial_fit does not. Use 'constant', 'exponential', 'step', 'inverse', or a callable of "
+            "the number of calls."
+        )
+
+
+def classes_of_stream(classes, known):
+    """The classes of a stream, from its first call."""
+    if classes is None and known is None:
+        raise ValueError(
+            "classes must be passed on the first call to partial_fit. Got classes=None: give all labels "
+            "that will ever come, such as np.unique of all y."
+        )
+    if classes is None:
+        return known
+    classes = np.unique(column_or_1d(classes))
+    if known is not None and not np.array_equal(known, classes):
+        raise ValueError(
+            f"`classes={classes!r}` is not the same as on the last call to partial_fit, was: {known!r}. "
+            "Give those or none; for other classes, begin with a clone."
+        )
+    if len(classes) < 2:
+        raise ValueError(f"classes must name at least 2 classes. Got {classes!r} instead.")
+    return classes

@@ -6,7 +6,7 @@ from sklearn.base import clone
 from sklearn.datasets import make_classification
 from sklearn.metrics import log_loss
 
-from sklearn_lossopt import LinearSVMClassifier, _base
+from sklearn_lossopt import LinearSVMClassifier, _calibration
 from sklearn_lossopt._calibration import fit_temperature, probabilities
 
 EVERY_LOSS = [
@@ -138,7 +138,7 @@ def test_balanced_weights_give_probabilities_of_a_balanced_population(svm):
 def rough(request, monkeypatch):
     """Whether the fit for the temperature ends early, as it does where it takes longer."""
     if request.param:
-        monkeypatch.setattr(_base, "CALIBRATION_SMALL", 0)
+        monkeypatch.setattr(_calibration, "CALIBRATION_SMALL", 0)
     return request.param
 
 
