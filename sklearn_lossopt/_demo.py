@@ -100,8 +100,13 @@ def compare(softmax, svm, data, seed):
     alpha = softmax["model"].alpha
     same = LogisticRegression(C=1 / (alpha * len(data.y_train)), max_iter=10_000)
     sgd = SGDClassifier(loss="log_loss", random_state=seed)
+    tuned = [measure("SoftmaxClassifier (tuned)", softmax, data, alpha)]
+    if softmax["model"].learning_rate != "auto":
+        # A rate that classifies best may end its passes above the optimum: show that beside it.
+        default = clone(softmax).set_params(model__learning_rate="auto")
+        tuned.append(measure("SoftmaxClassifier (same alpha, rate auto)", default, data, alpha))
     return [
-        measure("SoftmaxClassifier (tuned)", softmax, data, alpha),
+        *tuned,
         measure("LinearSVMClassifier (tuned)", svm, data),
         measure("LogisticRegression (same objective)", in_pipeline(same), data, alpha),
         measure("LogisticRegression", in_pipeline(LogisticRegression()), data),

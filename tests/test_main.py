@@ -8,9 +8,10 @@ import sys
 
 import numpy as np
 import pytest
+from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression
 
-from sklearn_lossopt import SoftmaxClassifier
+from sklearn_lossopt import LinearSVMClassifier, SoftmaxClassifier
 from sklearn_lossopt import _demo as demo
 from sklearn_lossopt.__main__ import main
 
@@ -63,6 +64,20 @@ def test_rows_of_the_same_objective_agree(run):
     ours, theirs = rows["SoftmaxClassifier (tuned)"][3], rows["LogisticRegression (same objective)"][3]
     # LogisticRegression's default tol leaves it up to a percent above the optimum.
     assert 0.99 * theirs < ours < 1.2 * theirs
+
+
+def test_beside_a_tuned_rate_stands_the_automatic_one(monkeypatch):
+    monkeypatch.setattr(demo, "TIMED_FITS", 1)
+    X, y = load_iris(return_X_y=True)
+    data = demo.Data(X, X, y, y)
+    softmax = demo.in_pipeline(SoftmaxClassifier(learning_rate=0.01, max_iter=3, random_state=0))
+    svm = demo.in_pipeline(LinearSVMClassifier(random_state=0))
+    tuned, automatic, *_ = demo.compare(softmax, svm, data, 0)
+    assert tuned.name == "SoftmaxClassifier (tuned)"
+    assert automatic.name == "SoftmaxClassifier (same alpha, rate auto)"
+    assert automatic.objective < tuned.objective
+    softmax.set_params(model__learning_rate="auto")
+    assert len(demo.compare(softmax, svm, data, 0)) == 6
 
 
 def test_says_what_was_chosen_and_what_the_test_rows_are_for(run):
