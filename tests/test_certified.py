@@ -409,3 +409,24 @@ class TestFoundInReview:
         weight = np.where(y == 9, 1e-60, 1.0)
         model = SoftmaxClassifier(alpha=1e-2, random_state=0).fit(X, y, weight)
         assert model.converged_
+
+
+@pytest.mark.parametrize("n_rows", [2, 3, 30, 31])
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        SoftmaxClassifier(),
+        LinearSVMClassifier(calibration=None),
+        LinearSVMClassifier(calibration=None, multi_class="crammer_singer", loss="squared_hinge"),
+        LinearSVMClassifier(calibration=None, multi_class="ovr"),
+    ],
+    ids=["softmax", "weston_watkins", "crammer_singer_squared", "ovr"],
+)
+def test_pairs_of_dense_rows_step_as_sparse_rows_one_by_one(estimator, n_rows):
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(n_rows, 11)), np.arange(n_rows) % min(7, n_rows)
+    estimator = clone(estimator).set_params(
+        solver="sdca", alpha=1e-2, fit_intercept=False, max_iter=3, tol=None, random_state=0
+    )
+    expected = clone(estimator).fit(sparse.csr_array(X), y).coef_
+    assert estimator.fit(X, y).coef_ == pytest.approx(expected, rel=1e-9, abs=1e-11)
