@@ -53,6 +53,11 @@ class Move(NamedTuple):
     mixed: np.ndarray  # (n_outputs,)
 
 
+def unmoved(n_outputs):
+    """The move that leaves a dual point as it is stored."""
+    return Move(np.ones((max(n_outputs, 2), n_outputs)), np.zeros(n_outputs))
+
+
 def certify(problem, model, dual, n_jobs=1):
     """Bound the distance of a model to the optimum by a dual point.
 
@@ -79,20 +84,8 @@ def certify(problem, model, dual, n_jobs=1):
 
     def terms(part):
         gradient = np.zeros(coef.shape)
-        sums = bound_terms(
-            problem.rows,
-            part,
-            target,
-            weight,
-            problem.loss,
-            coef,
-            intercept,
-            dual,
-            *move,
-            gradient,
-            slot,
-            nothing,
-        )
+        where = problem.rows, part, target, weight, problem.loss
+        sums = bound_terms(*where, coef, intercept, dual, *move, gradient, slot, nothing)
         return (*sums, gradient)
 
     if n_jobs == 1:
@@ -124,10 +117,9 @@ def certify(problem, model, dual, n_jobs=1):
 def gradient_of_dual(problem, dual):
     """``X^T diag(w) a``, in the layout of coefficients, and the mean dual vector; of the stored point."""
     n_outputs = problem.n_outputs
-    n_classes = max(n_outputs, 2)
     shape = (problem.n_features, n_outputs) if problem.is_sparse else (n_outputs, problem.n_features)
     gradient = np.zeros(shape)
-    as_is = Move(np.ones((n_classes, n_outputs)), np.zeros(n_outputs))
+    as_is = unmoved(n_outputs)
     slot = np.arange(problem.n_features if problem.is_sparse else 0)
     index, target, weight = problem.index, problem.target, problem.share
     add_duals(problem.rows, index, target, weight, problem.loss, dual, *as_is, gradient, slot)
@@ -137,8 +129,7 @@ def gradient_of_dual(problem, dual):
 
 def _flows(problem, dual):
     """Weighted sums of the stored dual point's vectors by class: (n_classes, n_outputs)."""
-    n_outputs = problem.n_outputs
-    as_is = Move(np.ones((max(n_outputs, 2), n_outputs)), np.zeros(n_outputs))
+    as_is = unmoved(problem.n_outputs)
     flows = np.zeros(as_is.keep.shape)
     model, gradient, slot = problem.model(), np.empty((0, 0)), np.arange(0)
     where = problem.rows, problem.index, problem.target, problem.share, problem.loss
@@ -150,7 +141,7 @@ def balance(problem, dual):
     """Make the dual point one whose weighted sum is zero, as a free intercept demands."""
     n_outputs = problem.n_outputs
     n_classes = max(n_outputs, 2)
-    keep, mixed = np.ones((n_classes, n_outputs)), np.zeros(n_outputs)
+    keep, mixed = unmoved(n_outputs)
     if not problem.fit_intercept:
         return Move(keep, mixed)
     weight = problem.share

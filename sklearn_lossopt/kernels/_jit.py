@@ -70,7 +70,7 @@ class _OwnHelpers(JITCodeLibrary):
 
 
 class _FittedHelpers(_OwnHelpers):
-    """The same, and LLVM may fit helpers to their only caller: 5% faster, a third slower to compile."""
+    """The same, and LLVM may fit helpers to their only caller: faster to run, slower to compile."""
 
     def _take(self, function):
         function.linkage = "internal"

@@ -17,7 +17,7 @@ def bound_terms(rows, index, target, weight, loss, coef, intercept, dual, keep, 
     where `coef` and `intercept` are not; `slot` is 0, 1, ... for CSR.
 
     If `flows`, (n_classes, n_outputs), is not empty it gains the sums of w a by class, and nothing else is
-    done: a kernel of its own would double the time to compile.
+    done: a kernel of its own would take half a second more to compile.
     """
     rows, index, target, weight = borrowed((rows, index, target, weight))
     coef, intercept, dual, keep, mixed, gradient = borrowed((coef, intercept, dual, keep, mixed, gradient))

@@ -64,7 +64,7 @@ def differentiate_rows(loss, part, scores, target, losses):
         for i in range(n_rows):
             losses[i] = differentiate(loss, scores[i], target[part[i]])
         return
-    # The logarithms of a vector of rows at once take a third of a row's time off.
+    # Logarithms of a vector of rows at once: one by one each row would wait for its own.
     for i in range(n_rows):
         losses[i], losses[n_rows + i] = differentiate_softmax(scores[i], target[part[i]])
     for i in range(0, n_rows, lanes_of(losses)):

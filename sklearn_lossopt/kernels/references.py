@@ -1,7 +1,7 @@
 """Arrays without counted references, for kernels that slice them row by row.
 
 Numba counts the references of every view that reaches a function, with atomic instructions that wait for
-all stores before them: a sixth of the time of a pass over short rows. A kernel's arguments outlive
+all stores before them: a sixth of the time of a pass of dual ascent over mnist. A kernel's arguments outlive
 it, so that nothing needs to be counted.
 """
 

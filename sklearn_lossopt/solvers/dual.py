@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..certificate import BestBound, certify, gradient_of_dual
+from ..certificate import BestBound, certify, gradient_of_dual, unmoved
 from ..kernels.certify import row_gaps
 from ..kernels.dual import (
     Coordinates,
@@ -291,7 +291,6 @@ class DualAscent:
         if not self._can_guess(problem):
             return False
         model = self.model(problem, state)
-        n_outputs = problem.n_outputs
         loss, gap = row_gaps(
             problem.rows,
             np.ascontiguousarray(problem.index[:: len(problem.index) // SAMPLE]),
@@ -300,8 +299,7 @@ class DualAscent:
             problem.loss,
             *model,
             state.arrays.dual,
-            np.ones((max(n_outputs, 2), n_outputs)),
-            np.zeros(n_outputs),
+            *unmoved(problem.n_outputs),
         )
         by_column = not problem.is_sparse
         center = state.center
