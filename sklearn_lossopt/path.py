@@ -13,9 +13,9 @@ from .certificate import gradient_of_dual
 from .kernels.rows import DenseRows, read_only
 from .penalties import ElasticNet
 from .solvers import newton
-from .solvers.dual import start_at
 from .solvers.interior import InteriorSteps
 from .solvers.newton import NewtonSteps
+from .solvers.warm import start_at
 
 __all__ = ["regularization_path"]
 
@@ -107,7 +107,7 @@ def regularization_path(
         solution = model._train(chosen, here, start, rng, previous=previous)
         if solution.interruption is not None:
             raise solution.interruption
-        start, previous = solution.model, solvers.DualMemory.of(problem, solution.state)
+        start, previous = solution.model, solvers.DualMemory.of(problem, solution.state, same_rows=True)
         solution.state = None  # as large as X may be, for each alpha
         found.append(solution)
     return Bunch(

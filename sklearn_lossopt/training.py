@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from functools import cached_property
 from numbers import Real
 from typing import NamedTuple
 
@@ -222,13 +223,19 @@ class _Watch:
         self.solution = Solution(start, state, state.rate)
         self.n_before = state.n_steps
         self.scale = problem.objective_at_zero
-        is_zero = not (start.coef.any() or start.intercept.any())
-        self.first = self.scale if is_zero else problem.evaluate(start).objective
-        first = holdout.evaluate(start).loss if holdout else self.first
+        self.start = self.best = start
+        # A fit that is proven need not know where it began, which takes a visit of all rows.
+        waits = solver.certifies and not holdout
+        first = math.inf if waits else holdout.evaluate(start).loss if holdout else self.first
         self.patience = _Patience(limits, self.scale, first)
-        self.best = start
         self.kept = None  # the best model's certificate
         self.measures_steps = False
+
+    @cached_property
+    def first(self):
+        """The objective at the start."""
+        is_zero = not (self.start.coef.any() or self.start.intercept.any())
+        return self.scale if is_zero else self.problem.evaluate(self.start).objective
 
     def count(self, n_passes):
         """Take note that a pass was run."""
@@ -252,7 +259,10 @@ class _Watch:
             if self.solver.certifies:
                 solution.gap = here.gap
                 solution.gap_curve.append(here.gap)
-            if not here.objective <= RUNAWAY * max(self.scale, self.first) or not model.is_finite():
+            if not (here.objective <= RUNAWAY * self.scale or here.objective <= RUNAWAY * self.first):
+                solution.status = "diverged"
+                return False
+            if not model.is_finite():
                 solution.status = "diverged"
                 return False
         if self.holdout:
@@ -342,6 +352,8 @@ class _Watch:
     def _certify_best(self):
         """The bound of the optimum holds for any model, also for one of an earlier pass."""
         solution, state = self.solution, self.solution.state
+        if solution.status != "converged" and not self.holdout and self.first < self.patience.best:
+            self.best, self.kept, solution.best_iter = self.start, None, 0
         final = (
             state.bound.improve(self.kept)
             if self.kept is not None

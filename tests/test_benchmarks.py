@@ -159,6 +159,18 @@ def test_restarts(tiny):
     assert all(float(cell) >= 0 for row in rows for cell in row[2:-1])
 
 
+def test_convergence(tiny):
+    tables, _ = tables_of("convergence", data_names=("letter", "clinc150"), competitor_names=("softmax",))
+    assert len(tables) == 4  # each as it is, and scaled
+    for _, [row] in tables:
+        assert row[0] == "softmax"
+        for cell in row[1:]:
+            gap, passes, seconds, _ = cell.split(", ")
+            assert float(gap.split()[0]) <= 1e-4
+            assert 1 <= int(passes) <= 200
+            assert float(seconds) >= 0
+
+
 def test_new_rows_of_restarts_are_a_hundredth():
     kept = restarts._but_a_hundredth(1000)
     assert len(kept) == 990 == len(set(kept))

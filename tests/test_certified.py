@@ -17,6 +17,7 @@ from sklearn_lossopt import LinearSVMClassifier, SoftmaxClassifier
 from sklearn_lossopt.penalties import ElasticNet
 from sklearn_lossopt.solvers import SDCA, Momentum, Newton
 from sklearn_lossopt.solvers.certified import Due
+from sklearn_lossopt.solvers.relay import Relay, passes_expected
 
 SVMS = [
     LinearSVMClassifier(loss=loss, multi_class=multi_class, calibration=None, random_state=0)
@@ -289,6 +290,29 @@ def test_due_waits_for_the_gap():
     assert due.next == 6
     due.see(6, 2e-2, 1e-4)  # it rose: half as many again
     assert due.next == 9
+
+
+def test_gaps_tell_the_pass_that_a_relay_waits_for():
+    gaps = [(passes, 1.0 / passes**2, 1e-4) for passes in (8, 16, 32, 64)]
+    assert 100 <= passes_expected(gaps) <= 110
+    assert 100 <= passes_expected([*gaps, (65, 1.0 / 65**2, 1e-4)]) <= 110
+    assert passes_expected([]) == passes_expected(gaps[:1]) == np.inf
+    assert passes_expected([(8, 0.1, 1e-4), (64, 0.2, 1e-4)]) == np.inf  # it rose
+    assert passes_expected([(8, 0.1, 1e-4), (64, 0.09, 1e-4)]) == np.inf  # much too far
+
+
+@pytest.mark.parametrize(("more", "ended_by"), [(100, "sdca"), (0, "newton")])
+def test_a_relay_goes_on_where_its_first_is_nearly_there(more, ended_by, digits):
+    X, y = digits
+    model = SoftmaxClassifier(alpha=1e-4, tol=1e-6, random_state=0)
+    dual_ascent = clone(model).set_params(solver="sdca").fit(X, y)
+    assert 20 < dual_ascent.n_iter_ < 100
+    passes = int(0.7 * dual_ascent.n_iter_)
+    relay = Relay(SDCA(), Newton(), passes, passes + more)
+    model.set_params(solver=relay).fit(X, y)
+    assert model.solver_ == ended_by
+    assert model.converged_
+    assert model.n_iter_ > passes
 
 
 class TestWarmStart:

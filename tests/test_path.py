@@ -2,10 +2,15 @@
 
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose
 from scipy import sparse
 from sklearn.base import clone
 
 from sklearn_lossopt import LinearSVMClassifier, SoftmaxClassifier, regularization_path
+from sklearn_lossopt.certificate import gradient_of_dual
+from sklearn_lossopt.penalties import ElasticNet
+from sklearn_lossopt.solvers import DualMemory
+from sklearn_lossopt.solvers.dual import DualAscent
 
 ESTIMATORS = [
     SoftmaxClassifier(random_state=0),
@@ -108,3 +113,21 @@ def test_interruption_goes_on_up(digits, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         regularization_path(SoftmaxClassifier(solver="sdca"), *digits)
     assert len(calls) == 5
+
+
+@pytest.mark.parametrize("storage", [np.asarray, sparse.csr_array])
+@pytest.mark.parametrize("l1_ratio", [0.0, 0.3])
+def test_sums_that_an_alpha_hands_on_are_those_of_its_dual_point(storage, l1_ratio, digits):
+    X, y = digits
+    model = SoftmaxClassifier(alpha=1e-3, l1_ratio=l1_ratio, random_state=0)
+    problem, _, _, rng = model._prepare(storage(X.astype(np.float64)), y, None)
+    problem = problem.with_penalty(ElasticNet(1e-3, l1_ratio))
+    runner = DualAscent(None, True)
+    state = runner.start(problem, problem.model(), rng)
+    for _ in range(4):
+        runner.run_pass(problem, state, 1.0)
+    kept = DualMemory.of(problem, state, same_rows=True)
+    gradient, mean = gradient_of_dual(problem, kept.dual)
+    assert_allclose(kept.gradient[0], gradient, rtol=1e-9, atol=1e-10)
+    assert_allclose(kept.gradient[1], mean, rtol=1e-9, atol=1e-12)
+    assert DualMemory.of(problem, state).gradient is None

@@ -10,6 +10,7 @@ NAMES = (
     "optimum",
     "solvers",
     "restarts",
+    "convergence",
     "automatic_rate",
     "automatic_rate_grid",
     "epoch_speed",

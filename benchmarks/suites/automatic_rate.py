@@ -64,12 +64,13 @@ def _row(kind, alpha, X, y):
     is_certified = getattr(best, "converged_", False) and hasattr(best, "dual_gap_")
     bound = best.loss_curve_[-1] - best.dual_gap_ if is_certified else min(*ends, min(best.loss_curve_))
     mark = "" if is_certified else "< "
-    at_zero = _objective_at_zero(kind, models[0], X, len(best.classes_))
+    at_zero = objective_at_zero(kind, models[0], X, len(best.classes_))
     scale = bound if bound >= SMALL * at_zero else at_zero
     return [kind, f"{alpha:g}", *(f"{mark}{100 * (end - bound) / scale:.2f}" for end in ends)]
 
 
-def _objective_at_zero(kind, model, X, n_classes):
+def objective_at_zero(kind, model, X, n_classes):
+    """Of one of the `COMPETITORS`."""
     n_outputs = n_classes if n_classes > 2 else 1
     zeros = np.zeros((n_outputs, X.shape[1])), np.zeros(n_outputs)
     objective = competitors.get(kind).minimizes(model, X.shape[0], n_classes)

@@ -3,10 +3,10 @@
 from .certified import CertifiedSolver
 from .choice import choose as choose  # for the package alone, as DualMemory is
 from .dual import SDCA
-from .dual import DualMemory as DualMemory
 from .interior import InteriorPoint
 from .newton import Newton
 from .optimizers import SGD, Adagrad, Adam, AdamW, Momentum, Nesterov, RMSProp, StochasticSolver
+from .warm import DualMemory as DualMemory
 
 __all__ = [
     "SDCA",

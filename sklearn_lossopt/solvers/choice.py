@@ -64,7 +64,8 @@ def choose(problem, tol, max_iter):
     passes = round(min(passes, MOST_PASSES * max_iter, max_iter - STEPS[second]))
     if passes < LEAST_PASSES:
         return second
-    return Relay(SDCA(), newton.Newton() if second == "newton" else interior.InteriorPoint(), passes)
+    most = max(passes, max_iter - STEPS[second] // 2)
+    return Relay(SDCA(), newton.Newton() if second == "newton" else interior.InteriorPoint(), passes, most)
 
 
 def _second_order_time(problem, name):

@@ -20,11 +20,9 @@ from ..kernels.dual import (
     DualState,
     distance,
     dual_pass,
-    duals_of_model,
     merge,
     move_center,
     soft_threshold,
-    start_duals,
     uphill,
 )
 from ..kernels.evaluate import sum_sizes
@@ -33,6 +31,7 @@ from ..kernels.vectors import padded_outputs
 from ..problem import Model
 from .certified import CertifiedSolver, Due
 from .proximal import TUNING, Center, choose_kappa, extrapolation, geometry, widened
+from .warm import begin
 
 STILL = 0.15  # a row whose dual variables changed by less than so much of the mean change pauses,
 LONGEST_PAUSE = 3  # for at most so many passes
@@ -63,35 +62,6 @@ class SDCA(CertifiedSolver):
 
     def runner(self, tol, shuffle, n_jobs=1):
         return DualAscent(tol, shuffle, n_jobs)
-
-
-class DualMemory:
-    """Dual variables of an earlier fit, for a warm start."""
-
-    def __init__(self, problem, dual, optimism=1.0):
-        self.loss = problem.loss
-        self.target = problem.target
-        self.index = problem.index
-        self.dual = dual
-        self.optimism = optimism  # as a run has it
-
-    @classmethod
-    def of(cls, problem, state):
-        """Those of a run that has any: else None."""
-        arrays = getattr(state, "arrays", None)
-        optimism = getattr(state, "optimism", 1.0)
-        return cls(problem, arrays.dual, optimism) if isinstance(arrays, DualState) else None
-
-    def give(self, problem, dual):
-        """Put those of rows that are still there, by number and class, into `dual`; say how many."""
-        if self.loss != problem.loss or self.dual.shape[1] != dual.shape[1]:
-            return 0
-        known = np.zeros(len(dual), bool)
-        known[self.index[self.index < len(dual)]] = True
-        same = problem.index[known[problem.index]]
-        same = same[self.target[same] == problem.target[same]]
-        dual[same] = self.dual[same]
-        return len(same)
 
 
 class Team:
@@ -182,7 +152,7 @@ class DualAscent:
             longest = padded(problem.n_features, dtype)
             shape = n_outputs, longest
         primal = aligned_zeros(shape, dtype)
-        dual, has_duals = _start_duals(problem, model, previous)
+        dual, has_duals, gradient = begin(problem, model, previous)
         arrays = DualState(
             dual=dual,
             primal=primal,
@@ -206,7 +176,7 @@ class DualAscent:
         state.least_pull = TUNING[problem.loss].least_pull
         state.spread = 1 + SPREAD * (self.n_jobs - 1)
         state.kappa = choose_kappa(problem)
-        self._place(problem, state, model)
+        self._place(problem, state, model, gradient)
         return state
 
     def run_pass(self, problem, state, factor):
@@ -349,8 +319,11 @@ class DualAscent:
             self._place(problem, state, model)
         state.lowest_gap = min(state.lowest_gap, gap)
 
-    def _place(self, problem, state, model):
-        """Set coordinates, with the proximal point at a model, from the dual variables."""
+    def _place(self, problem, state, model, gradient=None):
+        """Set coordinates, with the proximal point at a model, from the dual variables.
+
+        `gradient` is `gradient_of_dual`'s answer, where it is known.
+        """
         dtype = problem.dtype
         l1, l2 = problem.penalty.l1, problem.penalty.l2
         kappa = state.kappa
@@ -371,12 +344,15 @@ class DualAscent:
             dtype.type(intercept_scale),
         )
         coef, intercept = (part.astype(np.float64) for part in model)
-        gradient, mean_dual = np.zeros(coef.shape), np.zeros(problem.n_outputs)
-        if state.has_duals:
+        if gradient is not None:
+            gradient, mean_dual = gradient
+        elif state.has_duals:
             gradient, mean_dual = gradient_of_dual(problem, arrays.dual)
+        else:
+            gradient, mean_dual = np.zeros(coef.shape), np.zeros(problem.n_outputs)
         if shift.size:
             intercept += coef @ shift
-            gradient -= np.outer(mean_dual, shift)
+            gradient = gradient - np.outer(mean_dual, shift)
         line = slice(None) if by_column else (slice(None), None)
         here = (slice(None), slice(problem.n_features)) if by_column else slice(None)
         center = np.zeros(arrays.primal.shape, dtype)
@@ -427,25 +403,3 @@ class DualAscent:
             center.intercept_before = arrays.intercept.copy()
             arrays.intercept[...] += new - center.intercept
             center.intercept = new
-
-
-def start_at(problem, model):
-    """Dual variables that belong to a model."""
-    dual = np.zeros((problem.target.size, problem.n_outputs), problem.dtype)
-    duals_of_model(problem.rows, problem.index, problem.target, problem.loss, *model, dual)
-    return dual
-
-
-def _start_duals(problem, model, previous):
-    """Dual variables to begin with, of an earlier run or of the model, and whether any is not zero."""
-    dual = np.zeros((problem.target.size, problem.n_outputs), problem.dtype)
-    if previous is not None and previous.give(problem, dual) == len(problem.index):
-        return dual, True
-    has_duals = bool(model.coef.any() or model.intercept.any())
-    if has_duals:
-        dual = start_at(problem, model)
-    else:
-        start_duals(problem.loss, problem.index, problem.target, dual)
-    if previous is not None:
-        has_duals |= previous.give(problem, dual) > 0
-    return dual, has_duals

@@ -2,25 +2,28 @@
 
 How many passes dual ascent needs cannot be told from the data's statistics: separable classes and nearly
 dependent features make it slow. How long a second-order method takes can. So dual ascent gets a share of that
-time, counted in passes (not by a clock: the same data give the same bits).
+time, counted in passes (not by a clock: the same data give the same bits). Where its gaps say by then that it
+will soon be there, it goes on.
 """
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, field
 
 from .certified import CertifiedSolver
 
 
 class Relay(CertifiedSolver):
-    """Two solvers, and the passes that the first may take."""
+    """Two solvers, the passes that the first may take, and those that it may take if it is nearly there."""
 
-    def __init__(self, first, second, passes):
+    def __init__(self, first, second, passes, most):
         self.first = first
         self.second = second
         self.passes = passes
+        self.most = most
 
     def runner(self, tol, shuffle, n_jobs=1):
         runners = [solver.runner(tol, shuffle, n_jobs) for solver in (self.first, self.second)]
-        return RelayRunner((self.first.name, self.second.name), runners, self.passes)
+        return RelayRunner((self.first.name, self.second.name), runners, self.passes, self.most, tol)
 
 
 @dataclass
@@ -31,9 +34,11 @@ class RelayRun:
     runner: object
     run: object
     rng: object
+    until: int  # the pass after which the second takes over
     n_passes: int = 0
     n_steps_before: int = 0
     rate: float = float("nan")
+    seen: list = field(default_factory=list)  # passes of certificates, gaps, gaps wanted then
 
     @property
     def is_settled(self):
@@ -61,19 +66,25 @@ class RelayRunner:
 
     certifies = True
 
-    def __init__(self, names, runners, passes):
+    def __init__(self, names, runners, passes, most, tol):
         self.names = names
         self.runners = runners
         self.passes = passes
+        self.most = most
+        self.tol = tol
 
     def start(self, problem, model, rng, previous=None):
         """Prepare the first."""
         run = self.runners[0].start(problem, model, rng, previous)
-        return RelayRun(self.names[0], self.runners[0], run, rng)
+        return RelayRun(self.names[0], self.runners[0], run, rng, self.passes)
 
     def run_pass(self, problem, state, factor):
         """A pass of the one whose turn it is."""
-        if state.n_passes == self.passes:
+        if state.n_passes == state.until:
+            expected = passes_expected(state.seen)
+            if state.until < expected <= self.most:
+                state.until = expected
+        if state.n_passes == state.until:
             model = state.runner.model(problem, state.run)
             following = self.runners[1].start(problem, model, state.rng)
             following.bound = state.run.bound  # the optimum is the same
@@ -84,7 +95,7 @@ class RelayRunner:
 
     def is_due(self, state):
         """As the one whose turn it is."""
-        return state.runner.is_due(state.run) or state.n_passes == self.passes
+        return state.runner.is_due(state.run) or state.n_passes == state.until
 
     def model(self, problem, state):
         """As the one whose turn it is."""
@@ -92,4 +103,33 @@ class RelayRunner:
 
     def certify(self, problem, state, model):
         """As the one whose turn it is."""
-        return state.runner.certify(problem, state.run, model)
+        certificate = state.runner.certify(problem, state.run, model)
+        wanted = (self.tol or 0.0) * max(certificate.objective, 1e-3 * problem.objective_at_zero)
+        state.seen.append((state.n_passes, certificate.gap, wanted))
+        return certificate
+
+
+def passes_expected(seen):
+    """The pass at which the wanted gap will be there, if gaps go on to fall by a power of the passes.
+
+    Parameters
+    ----------
+    seen : list of tuple
+        Passes, certified gap, gap wanted, of each certificate so far.
+
+    Returns
+    -------
+    int or float
+        Infinity where the gaps do not tell.
+    """
+    if not seen:
+        return math.inf
+    passes, gap, wanted = seen[-1]
+    # Certificates of neighbouring passes tell nothing of how gaps fall.
+    early = [(p, g) for p, g, _ in seen if 1 <= p <= 0.75 * passes]
+    if not early or not 0 < wanted < gap < early[-1][1] < math.inf:
+        return math.inf
+    before, gap_before = early[-1]
+    power = math.log(gap_before / gap) / math.log(passes / before)
+    more = math.log(gap / wanted) / power
+    return math.ceil(1.05 * passes * math.exp(more)) if more < 1 else math.inf

@@ -1,0 +1,86 @@
+"""Where dual ascent begins: at zero, at a model, or at an earlier fit's dual variables."""
+
+import numpy as np
+
+from ..kernels.dual import DualState, duals_of_model, start_duals
+
+
+class DualMemory:
+    """Dual variables of an earlier fit, for a warm start."""
+
+    def __init__(self, problem, dual, optimism=1.0, gradient=None):
+        self.loss = problem.loss
+        self.target = problem.target
+        self.index = problem.index
+        self.dual = dual
+        self.optimism = optimism  # as a run has it
+        self.gradient = gradient  # `gradient_of_dual`'s answer, for a problem with the very same rows
+
+    @classmethod
+    def of(cls, problem, state, *, same_rows=False):
+        """Those of a run that has any: else None. With `same_rows` they serve the same rows alone."""
+        state = getattr(state, "run", state)  # of a relay
+        arrays = getattr(state, "arrays", None)
+        if not isinstance(arrays, DualState):
+            return None
+        gradient = _gradient_of_run(problem, state) if same_rows else None
+        return cls(problem, arrays.dual, state.optimism, gradient)
+
+    def give(self, problem, dual):
+        """Put those of rows that are still there, by number and class, into `dual`; say how many."""
+        if self.loss != problem.loss or self.dual.shape[1] != dual.shape[1]:
+            return 0
+        known = np.zeros(len(dual), bool)
+        known[self.index[self.index < len(dual)]] = True
+        same = problem.index[known[problem.index]]
+        same = same[self.target[same] == problem.target[same]]
+        dual[same] = self.dual[same]
+        return len(same)
+
+
+def begin(problem, model, previous):
+    """Dual variables for a run from `model` and, unless it is None, an earlier run's `DualMemory`.
+
+    Returns
+    -------
+    dual : ndarray of shape (n_rows, n_outputs)
+    has_duals : bool
+        Whether they are those of more than zero coefficients.
+    gradient : tuple or None
+        `gradient_of_dual`'s answer, where it is known.
+    """
+    dual = np.zeros((problem.target.size, problem.n_outputs), problem.dtype)
+    if previous is not None and previous.give(problem, dual) == len(problem.index):
+        return dual, True, previous.gradient
+    has_duals = bool(model.coef.any() or model.intercept.any())
+    if has_duals:
+        dual = start_at(problem, model)
+    else:
+        start_duals(problem.loss, problem.index, problem.target, dual)
+    if previous is not None:
+        has_duals |= previous.give(problem, dual) > 0
+    return dual, has_duals, None
+
+
+def start_at(problem, model):
+    """Dual variables that belong to a model."""
+    dual = np.zeros((problem.target.size, problem.n_outputs), problem.dtype)
+    duals_of_model(problem.rows, problem.index, problem.target, problem.loss, *model, dual)
+    return dual
+
+
+def _gradient_of_run(problem, state):
+    """`gradient_of_dual`'s answer, from the sums that passes keep: no visit of the rows."""
+    center, coordinates = state.center, state.coordinates
+    line = (slice(None), None) if problem.is_sparse else slice(None)
+    sums = state.arrays.accumulated.astype(np.float64) - center.pull[line] * center.coef
+    features = slice(problem.n_features)  # without what pads them
+    gradient = sums if problem.is_sparse else sums[:, features]
+    gradient = gradient / coordinates.scale[features][line]
+    mean_dual = np.zeros(problem.n_outputs)
+    if problem.fit_intercept:
+        moved = (state.arrays.intercept - center.intercept).astype(np.float64)
+        mean_dual = moved / float(coordinates.intercept_scale)
+        if coordinates.shift.size:
+            gradient = gradient + np.outer(mean_dual, coordinates.shift[features])
+    return gradient, mean_dual
