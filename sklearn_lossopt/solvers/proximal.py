@@ -29,7 +29,7 @@ TUNING = {
     losses.LOGISTIC: Tuning(3.0, 10.0, 0.05),
     losses.HINGE: Tuning(1.5, 3.0, 0.3),
     losses.WESTON_WATKINS: Tuning(0.4, 0.1, 0.3),
-    losses.CRAMMER_SINGER: Tuning(1.0, 3.0, 0.3),
+    losses.CRAMMER_SINGER: Tuning(0.5, 0.6, 0.3),
     losses.HINGE + losses.SQUARED: Tuning(0.3, 3.0, 0.1),
     losses.WESTON_WATKINS + losses.SQUARED: Tuning(0.15, 3.0, 0.1),
     losses.CRAMMER_SINGER + losses.SQUARED: Tuning(0.15, 3.0, 0.1),
