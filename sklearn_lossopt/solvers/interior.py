@@ -13,7 +13,7 @@ import numpy as np
 from ..certificate import certify
 from ..kernels import losses
 from .certified import CertifiedSolver
-from .second_order import SecondOrder, add_outer, describe, one_thread, signs
+from .second_order import SecondOrder, add_outer, describe, one_thread, signs, solver_of_all
 
 TO_THE_EDGE = 0.995  # share of the way to the domain's edge that a step takes at most
 SMALL = 1e-15  # complementarity at which rounding ends all progress
@@ -241,7 +241,7 @@ class InteriorSteps(SecondOrder):
                 slopes *= np.sqrt(weight[:, None] / total[part])
                 spread = slopes[:, :, None] * rows[:, None, :]
                 hessian = add_outer(hessian, spread.reshape(len(rows), -1), -1.0)
-        return self.solver_of_all(problem, state, hessian)
+        return solver_of_all(state, hessian)
 
 
 def _is_squared(problem):

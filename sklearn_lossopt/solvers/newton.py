@@ -1,6 +1,7 @@
-"""Newton's method with exact Hessian, Cholesky factors and line search, for smooth losses and L2.
+"""Newton's method with line search, for smooth losses and L2.
 
-It goes on to the limit of rounding: so its result hardly depends on how rows are ordered, repeated or
+Systems are solved with Cholesky factors of the exact Hessian, or, for softmax of more than a few parameters,
+by conjugate gradients that never form it. It goes on to the limit of rounding: so its result hardly depends on how rows are ordered, repeated or
 weighted.
 """
 
@@ -13,19 +14,22 @@ from ..certificate import certify
 from ..kernels import losses
 from ..kernels.gram import add_gram
 from .certified import CertifiedSolver
-from .second_order import SecondOrder, add_outer, describe, one_thread, same_output, signs
+from .second_order import SecondOrder, add_outer, describe, one_thread, same_output, signs, solver_of_all
+from .truncated import SoftmaxSystem
 
 SMALL = 1e-13  # a Newton decrement below this share of the objective is rounding
 NEAR = 1e-2  # a decrement, relative, from which on steps converge quadratically
 HALVINGS = 40
+FEW_PARAMETERS = 150  # of softmax: its whole Hessian is formed sooner than products with it
 SQUARED_OVR = losses.HINGE + losses.SQUARED
 
 
 class Newton(CertifiedSolver):
     """Newton's method, for smooth losses with an L2 penalty and few parameters.
 
-    Softmax and logistic loss, and the squared hinge one against the rest; the time of a pass grows with
-    the square of the number of parameters (one against the rest: of features).
+    Softmax and logistic loss, and the squared hinge one against the rest. The time of a pass grows with
+    the square of the number of features; of softmax with the number of parameters, but for a factor that
+    tells how nearly dependent they are.
 
     Examples
     --------
@@ -74,7 +78,20 @@ class NewtonSteps(SecondOrder):
                 f"multi_class='ovr', and l1_ratio=0. It got {describe(problem)}. Use solver='sdca', which "
                 "takes every loss and penalty."
             )
-        return super().start(problem, model, rng, previous)
+        state = super().start(problem, model, rng, previous)
+        if problem.loss == losses.SOFTMAX and state.parameters.size > FEW_PARAMETERS:
+            state.system = SoftmaxSystem(problem, state)
+            if state.parameters.any():
+                with one_thread:
+                    state.scores = self.scores(problem, state, state.parameters)
+            state.value, state.p = self._value(problem, state, state.scores, state.parameters)
+        return state
+
+    def scores(self, problem, state, parameters):
+        """Scores of all rows, (n, n_outputs)."""
+        if state.system is None:
+            return super().scores(problem, state, parameters)
+        return state.system.scores(parameters).T
 
     def run_pass(self, problem, state, factor):
         """A Newton step; `factor` is for solvers with a learning rate."""
@@ -85,14 +102,14 @@ class NewtonSteps(SecondOrder):
             along = self.scores(problem, state, direction)
         state.n_steps += 1
         if state.value is None:
-            state.value = self._value(problem, state, state.scores, state.parameters)
+            state.value, _ = self._value(problem, state, state.scores, state.parameters)
         before = state.value
         state.decrement = decrement / before if before else 0.0
         step = 1.0
         for _ in range(HALVINGS):
             scores = state.scores + step * along
             parameters = state.parameters + step * direction
-            here = self._value(problem, state, scores, parameters)
+            here, p = self._value(problem, state, scores, parameters)
             if here <= before - 1e-4 * step * decrement:
                 break
             if decrement <= SMALL * before and here <= before * (1 + SMALL):
@@ -101,7 +118,7 @@ class NewtonSteps(SecondOrder):
         else:
             state.is_stuck = state.is_settled = True
             return
-        state.parameters, state.scores, state.value = parameters, scores, here
+        state.parameters, state.scores, state.value, state.p = parameters, scores, here, p
         state.is_settled = state.is_stuck = decrement <= SMALL * before
 
     def certify(self, problem, state, model):
@@ -116,11 +133,14 @@ class NewtonSteps(SecondOrder):
         return state.bound.improve(certify(problem, model, state.dual))
 
     def _value(self, problem, state, scores, parameters):
-        """The objective, from scores."""
+        """The objective, from scores; with it softmax's probabilities, (n, n_outputs)."""
+        p = None
         if problem.loss == losses.SOFTMAX:
-            distance = scores - scores[np.arange(len(scores)), state.target][:, None]
-            top = distance.max(axis=1)
-            loss = top + np.log(np.exp(distance - top[:, None]).sum(axis=1))
+            top = scores.max(axis=1)
+            p = np.exp(scores - top[:, np.newaxis])
+            total = p.sum(axis=1)
+            loss = top - scores[np.arange(len(scores)), state.target] + np.log(total)
+            p /= total[:, np.newaxis]
         else:
             margin = signs(state.target, problem.n_outputs) * scores
             if problem.loss == losses.LOGISTIC:
@@ -128,10 +148,13 @@ class NewtonSteps(SecondOrder):
             else:
                 loss = np.square(np.maximum(1 - margin, 0)).sum(axis=1)
         coef = parameters[:, :-1] * state.scale
-        return float(state.weight @ loss) + problem.penalty.l2 / 2 * float(np.vdot(coef, coef))
+        return float(state.weight @ loss) + problem.penalty.l2 / 2 * float(np.vdot(coef, coef)), p
 
     def _derivatives(self, problem, state):
         """Gradient, (n_outputs, n_features + 1), and a function that solves with the Hessian."""
+        if state.system is not None:
+            p, system = state.p.T, state.system
+            return system.gradient(p), lambda g: system.solve(p, g, state.value)
         if problem.loss == losses.SOFTMAX:
             return self._derivatives_of_softmax(problem, state)
         n_outputs, n_columns = state.parameters.shape
@@ -156,7 +179,7 @@ class NewtonSteps(SecondOrder):
         add_gram(state.matrix.data, state.matrix.indices, state.matrix.indptr, weight, raw)
         total, mean = weight.sum(), state.matrix.T @ weight
         far = np.outer(state.shift, mean - total / 2 * state.shift)
-        # `_factor` reads the lower triangle only.
+        # `factor_of` reads the lower triangle only.
         block[:-1, :-1] += (raw - far - far.T) * np.outer(state.scale, state.scale)
         block[-1, :-1] += (mean - total * state.shift) * state.scale * problem.fit_intercept
         block[-1, -1] += total * problem.fit_intercept
@@ -176,7 +199,7 @@ class NewtonSteps(SecondOrder):
             hessian = add_outer(hessian, spread, -1.0)
             blocks += (root * rows).T @ spread
         same_output(hessian, n_outputs)[...] += blocks.reshape(n_columns, n_outputs, n_columns)
-        return self.gradient(problem, state, slopes), self.solver_of_all(problem, state, hessian)
+        return self.gradient(problem, state, slopes), solver_of_all(state, hessian)
 
 
 def _softmax(scores):

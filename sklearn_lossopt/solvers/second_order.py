@@ -79,6 +79,8 @@ class SecondOrderRun:
     unused: np.ndarray  # which parameters of an output are held at 0
     rows: np.ndarray | None = None  # dense ones, standardized, where a block holds them all
     value: float | None = None  # the objective at `parameters`, where Newton's method knows it
+    system: object = None  # Newton's of softmax, where no matrix is formed
+    p: np.ndarray | None = None  # softmax's probabilities at `parameters`, where there is one
     used: np.ndarray = None  # which hinges a row has
     point: object = None  # of the interior point method
     along: np.ndarray = None  # scores of its last direction
@@ -188,21 +190,22 @@ class SecondOrder:
         extra = state.ridge + state.unused
         for block in blocks:
             block[np.diag_indices(len(extra))] += extra
-        factors = [_factor(block) for block in blocks]
-        return lambda g: np.stack([_solve(f, line) for f, line in zip(factors, g, strict=True)])
+        factors = [factor_of(block) for block in blocks]
+        return lambda g: np.stack([solve_with(f, line) for f, line in zip(factors, g, strict=True)])
 
-    def solver_of_all(self, problem, state, hessian):
-        """Solve with a whole Hessian, its lower triangle given, of a loss of differences of scores.
 
-        Adding the same line to every output changes no loss: that flat direction is lifted.
-        """
-        n_outputs, n_columns = state.parameters.shape
-        extra = state.ridge + state.unused
-        np.einsum("jkj->jk", same_output(hessian, n_outputs))[...] += extra[:, np.newaxis]
-        four = hessian.reshape(n_columns, n_outputs, n_columns, n_outputs, order="F")
-        np.einsum("jkjm->jkm", four)[...] += np.trace(hessian) / len(hessian) / n_outputs
-        factor = _factor(hessian)
-        return lambda g: _solve(factor, g.ravel()).reshape(g.shape)
+def solver_of_all(state, hessian):
+    """Solve with a whole Hessian, its lower triangle given, of a loss of differences of scores.
+
+    Adding the same line to every output changes no loss: that flat direction is lifted.
+    """
+    n_outputs, n_columns = state.parameters.shape
+    extra = state.ridge + state.unused
+    np.einsum("jkj->jk", same_output(hessian, n_outputs))[...] += extra[:, np.newaxis]
+    four = hessian.reshape(n_columns, n_outputs, n_columns, n_outputs, order="F")
+    np.einsum("jkjm->jkm", four)[...] += np.trace(hessian) / len(hessian) / n_outputs
+    factor = factor_of(hessian)
+    return lambda g: solve_with(factor, g.ravel()).reshape(g.shape)
 
 
 def same_output(hessian, n_outputs):
@@ -217,7 +220,7 @@ def add_outer(hessian, vectors, sign):
     return dsyrk(sign, vectors.T, beta=1.0, c=hessian, overwrite_c=1, lower=1)
 
 
-def _factor(matrix):
+def factor_of(matrix):
     """Cholesky factor of the lower triangle, with the least ridge that makes one possible."""
     ridge = 0.0
     size = np.trace(matrix) / len(matrix) or 1.0
@@ -230,7 +233,7 @@ def _factor(matrix):
     return np.sqrt(size) * np.eye(len(matrix))
 
 
-def _solve(factor, vector):
+def solve_with(factor, vector):
     """Solve with a Cholesky factor."""
     return dpotrs(factor, vector, lower=1)[0]
 

@@ -1,0 +1,336 @@
+"""Newton's system of softmax without its whole matrix: conjugate gradients, preconditioned and cut short.
+
+A product with the Hessian is two products of the rows with n_outputs vectors. How exact a step has to be
+grows with how near the optimum is (Dembo, Eisenstat and Steihaug 1982). Arrays by row and output are laid
+out by output here, (n_outputs, n_rows): NumPy is slow along short lines.
+"""
+
+import math
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from scipy import sparse
+
+from .second_order import ROOM, add_outer, factor_of, same_output, solve_with, solver_of_all
+
+FREE_MEMORY = 2**26  # bytes that standardized rows may take besides X
+BLOCK = 2**16  # numbers of a block of rows and their scores: they should stay in the cache
+MOST_COLUMNS = 1000  # of matrices by feature
+MOST_PARAMETERS = 2000  # of matrices by feature and output
+
+LOOSE, TIGHT = 0.5, 1e-12  # relative size of the residual: at most, and what none needs to be below
+ROUGH = 0.3  # a decrement, relative, down to which any preconditioner will do
+NEAR = 1e-2  # one from which on the Hessian hardly changes
+ELEMENT = 10  # multiply-adds that take as long as the rest of a product, by row and output
+SAMPLE = 4  # rows of a Hessian's estimate, over parameters
+DEAREST = 30  # products that an estimate may take as long as
+PATIENCE = 0.5  # products before the whole Hessian is formed, as a share of those it takes as long as
+
+
+@dataclass
+class DenseBlock:
+    """Standardized rows with a 1 at their end, side by side: (n_columns, rows)."""
+
+    columns: np.ndarray
+
+    def scores(self, vectors):
+        return vectors @ self.columns
+
+    def sums(self, weighted):
+        """Sums of the rows, weighted, for each output."""
+        return weighted @ self.columns.T
+
+
+@dataclass
+class SparseBlock:
+    """The same of sparse rows, which stay as they are."""
+
+    matrix: sparse.csr_array
+    shift: np.ndarray
+    scale: np.ndarray
+    intercept: float  # 1 or 0
+
+    def __post_init__(self):
+        self.transposed = self.matrix.T.tocsr()
+
+    def scores(self, vectors):
+        coef = vectors[:, :-1] * self.scale
+        free = self.intercept * vectors[:, -1] - coef @ self.shift
+        return np.ascontiguousarray((self.matrix @ coef.T + free).T)
+
+    def sums(self, weighted):
+        total = weighted.sum(axis=1)
+        raw = (self.transposed @ weighted.T).T
+        return np.column_stack(
+            [(raw - np.outer(total, self.shift)) * self.scale, total * self.intercept],
+        )
+
+
+class SoftmaxSystem:
+    """Newton's system at one point after the other.
+
+    Parameters
+    ----------
+    problem : Problem
+        With softmax as its loss.
+    state : SecondOrderRun
+        Its rows, weights, scale and ridge.
+    """
+
+    def __init__(self, problem, state):
+        self.problem = problem
+        self.state = state
+        self.shape = state.parameters.shape
+        self.diagonal = state.ridge + state.unused
+        self.kept = None  # blocks of rows, where they may stay
+        self.sizes = None  # squared norms of the standardized rows
+        self.precondition = None
+        self.is_whole = False  # whether the preconditioner is a whole Hessian
+        self.is_estimate = False  # or one of a sample of the rows
+        self.n_products = 0
+        self.n_before = 0
+        n_outputs, n_columns = self.shape
+        n_rows, n_parameters = len(state.index), n_outputs * n_columns
+        product = n_rows * n_outputs * (2 * n_columns + ELEMENT)
+        self.whole_over_product = (n_rows * n_parameters**2 / 2 + n_parameters**3 / 3) / product
+        self.n_sample = SAMPLE * n_parameters
+        estimate = self.n_sample * n_parameters**2 / 2 + n_parameters**3 / 3
+        self.estimate_over_product = estimate / product
+        self.samples = self.n_sample < n_rows / 2 and self.estimate_over_product < DEAREST
+        self.forms_whole = n_parameters <= MOST_PARAMETERS
+        if state.matrix is not None:
+            block = SparseBlock(state.matrix, state.shift, state.scale, float(problem.fit_intercept))
+            self.kept = [(slice(0, n_rows), block)]
+        elif 8 * n_rows * n_columns <= FREE_MEMORY:
+            columns = self.columns_of(slice(0, n_rows))
+            self.kept = [(part, DenseBlock(columns[:, part])) for part in self._parts()]
+
+    def _parts(self):
+        n_rows = len(self.state.index)
+        n_parts = max(1, round(n_rows * sum(self.shape) / BLOCK))
+        edges = [n_rows * i // n_parts for i in range(n_parts + 1)]
+        return [slice(*pair) for pair in pairwise(edges)]
+
+    def blocks(self):
+        """Pairs of a slice of the rows in use and their block."""
+        if self.kept is not None:
+            return self.kept
+        return ((part, DenseBlock(self.columns_of(part))) for part in self._parts())
+
+    def _dense_blocks(self):
+        if self.state.matrix is None:
+            return self.blocks()
+        return ((part, DenseBlock(self.columns_of(part))) for part in self._parts())
+
+    def columns_of(self, part):
+        """Standardized rows with a 1 at their end, side by side."""
+        state = self.state
+        rows = self.problem.take(state.index[part])
+        columns = np.empty((self.shape[1], len(rows)))
+        np.subtract(rows.T, state.shift[:, np.newaxis], out=columns[:-1])
+        columns[:-1] *= state.scale[:, np.newaxis]
+        columns[-1] = self.problem.fit_intercept
+        return columns
+
+    def scores(self, vectors):
+        """Scores of all rows, (n_outputs, n_rows)."""
+        scores = np.empty((len(vectors), len(self.state.index)))
+        for part, block in self.blocks():
+            scores[:, part] = block.scores(vectors)
+        return scores
+
+    def gradient(self, p):
+        """Gradient of the objective, from the probabilities (n_outputs, n_rows)."""
+        state = self.state
+        gradient = state.ridge * state.parameters
+        for part, block in self.blocks():
+            slopes = p[:, part].copy()
+            slopes[state.target[part], np.arange(slopes.shape[1])] -= 1
+            gradient += block.sums(slopes * state.weight[part])
+        gradient[:, state.unused] = 0
+        return gradient
+
+    def times(self, p, vectors):
+        """Product of the Hessian with a vector of parameters."""
+        weight = self.state.weight
+        out = self.diagonal * vectors
+        for part, block in self.blocks():
+            here = p[:, part]
+            change = block.scores(vectors)
+            change -= np.einsum("kn,kn->n", here, change)
+            change *= here
+            change *= weight[part]
+            out += block.sums(change)
+        self.n_products += 1
+        return out
+
+    def solve(self, p, gradient, value):
+        """Solve with the Hessian, as exactly as is of use.
+
+        Parameters
+        ----------
+        p : ndarray of shape (n_outputs, n_rows)
+            Probabilities of the classes.
+        gradient : ndarray of shape (n_outputs, n_columns)
+            The right side.
+        value : float
+            The objective.
+
+        Returns
+        -------
+        ndarray of shape (n_outputs, n_columns)
+        """
+        self._prepare(p)
+        precise = max(TIGHT, 1e-300) ** 2 * value
+        first = float(np.vdot(gradient, self.precondition(gradient)))
+        share = LOOSE * min(1.0, max(first, 0.0) / value) ** 0.25 if value > 0 else LOOSE
+        found, residual = np.zeros(self.shape), gradient
+        most = 500
+        if self.forms_whole:
+            most = max(10, int(PATIENCE * self.whole_over_product))
+        goal = max(share**2 * first, precise)
+        found, residual, is_enough = conjugate_gradients(
+            lambda v: self.times(p, v), self.precondition, found, residual, goal, most
+        )
+        if not is_enough and self.forms_whole:
+            self._form_whole(p)
+            goal = max(share**2 * float(np.vdot(gradient, self.precondition(gradient))), precise)
+            found, _, _ = conjugate_gradients(
+                lambda v: self.times(p, v), self.precondition, found, residual, goal, 20
+            )
+        return found - found.mean(axis=0)  # the same line for every output changes no loss
+
+    def _prepare(self, p):
+        """Choose and compute a preconditioner."""
+        decrement = self.state.decrement
+        n_products, self.n_before = self.n_products - self.n_before, self.n_products
+        if self.is_whole:
+            return  # until it is one no more
+        if self.samples and decrement <= ROUGH:
+            is_good = decrement <= NEAR and n_products <= self.estimate_over_product
+            if not (self.is_estimate and is_good):
+                self.precondition = self.estimate(p)
+                self.is_estimate = True
+            return
+        self.precondition = self.kronecker(p)
+
+    def _form_whole(self, p):
+        hessian = np.zeros((math.prod(self.shape),) * 2, order="F")
+        for part, block in self._dense_blocks():
+            hessian = _add_hessian(hessian, block.columns, p[:, part], self.state.weight[part])
+        self.precondition = solver_of_all(self.state, hessian)
+        self.is_whole = True
+
+    def _sample(self, p, n_picks):
+        """Some rows, with weights that make up for the others.
+
+        Rows that tell more of the Hessian are likelier: of outputs that are undecided, and of large values
+        (features that few rows have are large where they are). Picks are evenly spaced, so not random.
+        """
+        if self.sizes is None:
+            sizes = [np.einsum("jn,jn->n", block.columns, block.columns) for _, block in self._dense_blocks()]
+            self.sizes = np.concatenate(sizes)
+        spread = 1 - np.einsum("kn,kn->n", p, p)
+        chance = self.state.weight * (spread + 0.1 * spread.mean()) * (self.sizes + self.shape[1])
+        chance = np.cumsum(chance)
+        chance /= chance[-1] or 1.0
+        edges = np.floor(n_picks * chance + 0.5).astype(int)
+        counts = np.diff(edges, prepend=0)
+        sample = np.flatnonzero(counts)
+        share = np.diff(chance, prepend=0)[sample]
+        return sample, self.state.weight[sample] * counts[sample] / (n_picks * share)
+
+    def estimate(self, p):
+        """Solver with the Hessian of a sample of the rows."""
+        sample, weight = self._sample(p, self.n_sample)
+        hessian = np.zeros((math.prod(self.shape),) * 2, order="F")
+        step = max(64, ROOM // len(hessian))
+        for start in range(0, len(sample), step):
+            part = slice(start, start + step)
+            columns = self.columns_of(sample[part])
+            hessian = _add_hessian(hessian, columns, p[:, sample[part]], weight[part])
+        return solver_of_all(self.state, hessian)
+
+    def kronecker(self, p):
+        """Solver with a matrix by output, Kronecker product one by feature, plus the ridge.
+
+        Of rows that are all spread over the outputs alike it is the Hessian. The matrix by feature is a multiple of the
+        identity where there are too many features for another.
+        """
+        n_outputs, n_columns = self.shape
+        weight = self.state.weight
+        by_output = -(p * weight) @ p.T
+        by_output[np.diag_indices(n_outputs)] += p @ weight
+        total = float(np.trace(by_output))
+        by_output /= total or 1.0
+        by_output += 1 / n_outputs**2  # lifts the flat direction, the same for every output
+        shares, turn = np.linalg.eigh(by_output)
+        shares = np.maximum(shares, 0)
+        if n_columns > MOST_COLUMNS:
+            scale = total * shares[:, np.newaxis] + self.diagonal
+            scale[scale == 0] = 1.0
+            return lambda g: turn @ ((turn.T @ g) / scale)
+        by_feature = self._by_feature(p)
+        factors = [factor_of(share * by_feature + np.diag(self.diagonal)) for share in shares]
+        return lambda g: turn @ np.stack(
+            [solve_with(f, line) for f, line in zip(factors, turn.T @ g, strict=True)]
+        )
+
+    def _by_feature(self, p):
+        """Sum over rows, or over a sample where that would take long, of a row's outer product times its spread."""
+        n_outputs, n_columns = self.shape
+        spread = np.maximum(1 - np.einsum("kn,kn->n", p, p), 0) 
+        out = np.zeros((n_columns, n_columns))
+        if self.state.matrix is None and n_columns <= 16 * n_outputs:
+            for part, block in self.blocks():
+                out += (block.columns * (self.state.weight[part] * spread[part])) @ block.columns.T
+            return out
+        sample, weight = self._sample(p, 16 * n_columns)
+        for start in range(0, len(sample), 1024):
+            part = slice(start, start + 1024)
+            columns = self.columns_of(sample[part])
+            out += (columns * (weight[part] * spread[sample[part]])) @ columns.T
+        return out
+
+
+def conjugate_gradients(times, precondition, found, residual, goal, most):
+    """Solve on from `found`, where `residual` is left, until ``residual^T M^-1 residual <= goal``.
+
+    Returns
+    -------
+    found, residual : ndarray
+    is_enough : bool
+        Whether the goal is met, or rounding lets it come no nearer.
+    """
+    ahead = precondition(residual)
+    size = float(np.vdot(residual, ahead))
+    is_first = not found.any()
+    for _ in range(most):
+        if not size > goal and not is_first:
+            return found, residual, True
+        product = times(ahead)
+        curvature = float(np.vdot(ahead, product))
+        if not curvature > 0:
+            return (ahead if is_first else found), residual, True
+        is_first = False
+        step = size / curvature
+        found = found + step * ahead
+        residual = residual - step * product
+        better = precondition(residual)
+        before, size = size, float(np.vdot(residual, better))
+        ahead = better + (size / before) * ahead
+    return found, residual, not size > goal
+
+
+def _add_hessian(hessian, columns, p, weight):
+    """Add the Hessian of the loss of some rows: the lower triangle."""
+    n_outputs = len(p)
+    root = np.sqrt(weight)
+    rows = np.ascontiguousarray((columns * root).T)
+    spread = np.ascontiguousarray(p.T)[:, :, np.newaxis] * rows[:, np.newaxis, :]
+    spread = spread.reshape(len(rows), -1)
+    hessian = add_outer(hessian, spread, -1.0)
+    blocks = rows.T @ spread
+    same_output(hessian, n_outputs)[...] += blocks.reshape(len(columns), n_outputs, len(columns))
+    return hessian
