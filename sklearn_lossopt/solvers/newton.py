@@ -1,8 +1,8 @@
 """Newton's method with line search, for smooth losses and L2.
 
-Systems are solved with Cholesky factors of the exact Hessian, or, for softmax of more than a few parameters,
-by conjugate gradients that never form it. It goes on to the limit of rounding: so its result hardly depends on how rows are ordered, repeated or
-weighted.
+Systems are solved with Cholesky factors of the exact Hessian or, for softmax of more than a few parameters,
+by conjugate gradients without it. It goes on to the limit of rounding: so its result hardly depends on how
+rows are ordered, repeated or weighted.
 """
 
 import math

@@ -42,7 +42,7 @@ class RelayRun:
 
     @property
     def is_settled(self):
-        """The second need not go on to the limit of rounding, as it would by itself: a proven gap is enough."""
+        """A proven gap is enough: the second need not go on to the limit of rounding, as it would alone."""
         return self.n_steps_before > 0 or self.run.is_settled
 
     @property

@@ -18,10 +18,12 @@ FREE_MEMORY = 2**26  # bytes that standardized rows may take besides X
 BLOCK = 2**16  # numbers of a block of rows and their scores: they should stay in the cache
 MOST_COLUMNS = 1000  # of matrices by feature
 MOST_PARAMETERS = 2000  # of matrices by feature and output
+MOST_PRODUCTS = 500  # of a step, where there can be no such matrix
 
-LOOSE, TIGHT = 0.5, 1e-12  # relative size of the residual: at most, and what none needs to be below
+LOOSE, TIGHT = 0.5, 1e-12  # the largest relative residual, and one that none has to be below
 ROUGH = 0.3  # a decrement, relative, down to which any preconditioner will do
 NEAR = 1e-2  # one from which on the Hessian hardly changes
+NEGLIGIBLE = 0.03  # share of the curvature that may be left out, over the residual's square
 ELEMENT = 10  # multiply-adds that take as long as the rest of a product, by row and output
 SAMPLE = 4  # rows of a Hessian's estimate, over parameters
 DEAREST = 30  # products that an estimate may take as long as
@@ -70,6 +72,10 @@ class SparseBlock:
 class SoftmaxSystem:
     """Newton's system at one point after the other.
 
+    The preconditioner is a Kronecker product far from the optimum; then, where there are many more rows than
+    parameters, the Hessian of a sample of them, kept as long as it serves; and, where these need more
+    products than the whole Hessian is worth, that.
+
     Parameters
     ----------
     problem : Problem
@@ -81,47 +87,47 @@ class SoftmaxSystem:
     def __init__(self, problem, state):
         self.problem = problem
         self.state = state
-        self.shape = state.parameters.shape
+        self.shape = n_outputs, n_columns = state.parameters.shape
         self.diagonal = state.ridge + state.unused
-        self.kept = None  # blocks of rows, where they may stay
-        self.sizes = None  # squared norms of the standardized rows
         self.precondition = None
-        self.is_whole = False  # whether the preconditioner is a whole Hessian
-        self.is_estimate = False  # or one of a sample of the rows
-        self.n_products = 0
-        self.n_before = 0
-        n_outputs, n_columns = self.shape
+        self.kind = None  # of preconditioner: "kronecker", "estimate" or "whole"
+        self.n_products = self.n_before = 0  # by now, and by the last step
+        self.sizes = None  # squared norms of the standardized rows
         n_rows, n_parameters = len(state.index), n_outputs * n_columns
         product = n_rows * n_outputs * (2 * n_columns + ELEMENT)
-        self.whole_over_product = (n_rows * n_parameters**2 / 2 + n_parameters**3 / 3) / product
+        self.whole = (n_rows * n_parameters**2 / 2 + n_parameters**3 / 3) / product  # its time, in products
         self.n_sample = SAMPLE * n_parameters
-        estimate = self.n_sample * n_parameters**2 / 2 + n_parameters**3 / 3
-        self.estimate_over_product = estimate / product
-        self.samples = self.n_sample < n_rows / 2 and self.estimate_over_product < DEAREST
+        self.sampled = (self.n_sample * n_parameters**2 / 2 + n_parameters**3 / 3) / product
+        self.samples = self.n_sample < n_rows / 2 and self.sampled < DEAREST
         self.forms_whole = n_parameters <= MOST_PARAMETERS
+        self.kept = None  # blocks of rows, where they may stay
         if state.matrix is not None:
             block = SparseBlock(state.matrix, state.shift, state.scale, float(problem.fit_intercept))
             self.kept = [(slice(0, n_rows), block)]
         elif 8 * n_rows * n_columns <= FREE_MEMORY:
-            columns = self.columns_of(slice(0, n_rows))
-            self.kept = [(part, DenseBlock(columns[:, part])) for part in self._parts()]
+            self.kept = self._blocks_of(self.columns_of(slice(0, n_rows)))
 
-    def _parts(self):
-        n_rows = len(self.state.index)
+    def _parts(self, n_rows):
         n_parts = max(1, round(n_rows * sum(self.shape) / BLOCK))
         edges = [n_rows * i // n_parts for i in range(n_parts + 1)]
         return [slice(*pair) for pair in pairwise(edges)]
+
+    def _blocks_of(self, columns):
+        return [(part, DenseBlock(columns[:, part])) for part in self._parts(columns.shape[1])]
 
     def blocks(self):
         """Pairs of a slice of the rows in use and their block."""
         if self.kept is not None:
             return self.kept
-        return ((part, DenseBlock(self.columns_of(part))) for part in self._parts())
+        return self._new_blocks()
+
+    def _new_blocks(self):
+        return ((part, DenseBlock(self.columns_of(part))) for part in self._parts(len(self.state.index)))
 
     def _dense_blocks(self):
         if self.state.matrix is None:
             return self.blocks()
-        return ((part, DenseBlock(self.columns_of(part))) for part in self._parts())
+        return self._new_blocks()
 
     def columns_of(self, part):
         """Standardized rows with a 1 at their end, side by side."""
@@ -151,11 +157,11 @@ class SoftmaxSystem:
         gradient[:, state.unused] = 0
         return gradient
 
-    def times(self, p, vectors):
-        """Product of the Hessian with a vector of parameters."""
-        weight = self.state.weight
+    def times(self, vectors, p, rows=None):
+        """Product of the Hessian, or of the part of it that some rows give, with a vector of parameters."""
+        blocks, p, weight = rows or (self.blocks(), p, self.state.weight)
         out = self.diagonal * vectors
-        for part, block in self.blocks():
+        for part, block in blocks:
             here = p[:, part]
             change = block.scores(vectors)
             change -= np.einsum("kn,kn->n", here, change)
@@ -164,6 +170,19 @@ class SoftmaxSystem:
             out += block.sums(change)
         self.n_products += 1
         return out
+
+    def _rows_that_matter(self, p, share):
+        """Those with all but a share of the curvature, where they are much fewer; else None."""
+        if self.state.matrix is not None or self.kept is None:
+            return None
+        spread = self.state.weight * _spread(p)
+        order = np.argsort(spread)
+        total = np.cumsum(spread[order])
+        used = order[np.searchsorted(total, share * total[-1]) :]
+        if len(used) > 0.7 * len(order):
+            return None
+        used.sort()
+        return self._blocks_of(self.columns_of(used)), p[:, used], self.state.weight[used]
 
     def solve(self, p, gradient, value):
         """Solve with the Hessian, as exactly as is of use.
@@ -182,45 +201,40 @@ class SoftmaxSystem:
         ndarray of shape (n_outputs, n_columns)
         """
         self._prepare(p)
-        precise = max(TIGHT, 1e-300) ** 2 * value
-        first = float(np.vdot(gradient, self.precondition(gradient)))
-        share = LOOSE * min(1.0, max(first, 0.0) / value) ** 0.25 if value > 0 else LOOSE
-        found, residual = np.zeros(self.shape), gradient
-        most = 500
-        if self.forms_whole:
-            most = max(10, int(PATIENCE * self.whole_over_product))
-        goal = max(share**2 * first, precise)
-        found, residual, is_enough = conjugate_gradients(
-            lambda v: self.times(p, v), self.precondition, found, residual, goal, most
+        first = max(float(np.vdot(gradient, self.precondition(gradient))), 0.0)
+        share = LOOSE * min(1.0, first / value) ** 0.25 if value > 0 else LOOSE
+        rows = self._rows_that_matter(p, NEGLIGIBLE * share**2) if self.kind == "kronecker" else None
+        most = max(10, int(PATIENCE * self.whole)) if self.forms_whole else MOST_PRODUCTS
+        goal = max(share**2 * first, TIGHT**2 * value)
+        found, is_enough = conjugate_gradients(
+            lambda v: self.times(v, p, rows), self.precondition, gradient, goal, most
         )
         if not is_enough and self.forms_whole:
-            self._form_whole(p)
-            goal = max(share**2 * float(np.vdot(gradient, self.precondition(gradient))), precise)
-            found, _, _ = conjugate_gradients(
-                lambda v: self.times(p, v), self.precondition, found, residual, goal, 20
+            self.precondition, self.kind = self._form_whole(p), "whole"
+            first = float(np.vdot(gradient, self.precondition(gradient)))
+            goal = max(share**2 * first, TIGHT**2 * value)
+            found, _ = conjugate_gradients(
+                lambda v: self.times(v, p), self.precondition, gradient, goal, most
             )
         return found - found.mean(axis=0)  # the same line for every output changes no loss
 
     def _prepare(self, p):
-        """Choose and compute a preconditioner."""
+        """Choose a preconditioner and compute it, unless the last one still serves."""
         decrement = self.state.decrement
         n_products, self.n_before = self.n_products - self.n_before, self.n_products
-        if self.is_whole:
-            return  # until it is one no more
-        if self.samples and decrement <= ROUGH:
-            is_good = decrement <= NEAR and n_products <= self.estimate_over_product
-            if not (self.is_estimate and is_good):
-                self.precondition = self.estimate(p)
-                self.is_estimate = True
+        if self.kind == "whole":
             return
-        self.precondition = self.kronecker(p)
+        if not self.samples or decrement > ROUGH:
+            self.precondition, self.kind = self.kronecker(p), "kronecker"
+        elif self.kind != "estimate" or decrement > NEAR or n_products > self.sampled:
+            self.precondition, self.kind = self.estimate(p), "estimate"
 
     def _form_whole(self, p):
+        """Solver with the whole Hessian."""
         hessian = np.zeros((math.prod(self.shape),) * 2, order="F")
         for part, block in self._dense_blocks():
             hessian = _add_hessian(hessian, block.columns, p[:, part], self.state.weight[part])
-        self.precondition = solver_of_all(self.state, hessian)
-        self.is_whole = True
+        return solver_of_all(self.state, hessian)
 
     def _sample(self, p, n_picks):
         """Some rows, with weights that make up for the others.
@@ -231,7 +245,7 @@ class SoftmaxSystem:
         if self.sizes is None:
             sizes = [np.einsum("jn,jn->n", block.columns, block.columns) for _, block in self._dense_blocks()]
             self.sizes = np.concatenate(sizes)
-        spread = 1 - np.einsum("kn,kn->n", p, p)
+        spread = _spread(p)
         chance = self.state.weight * (spread + 0.1 * spread.mean()) * (self.sizes + self.shape[1])
         chance = np.cumsum(chance)
         chance /= chance[-1] or 1.0
@@ -255,8 +269,8 @@ class SoftmaxSystem:
     def kronecker(self, p):
         """Solver with a matrix by output, Kronecker product one by feature, plus the ridge.
 
-        Of rows that are all spread over the outputs alike it is the Hessian. The matrix by feature is a multiple of the
-        identity where there are too many features for another.
+        It is the Hessian where all rows are spread over the outputs alike. The matrix by feature is a
+        multiple of the identity where there are too many features for another.
         """
         n_outputs, n_columns = self.shape
         weight = self.state.weight
@@ -273,14 +287,14 @@ class SoftmaxSystem:
             return lambda g: turn @ ((turn.T @ g) / scale)
         by_feature = self._by_feature(p)
         factors = [factor_of(share * by_feature + np.diag(self.diagonal)) for share in shares]
-        return lambda g: turn @ np.stack(
-            [solve_with(f, line) for f, line in zip(factors, turn.T @ g, strict=True)]
+        return lambda g: (
+            turn @ np.stack([solve_with(f, line) for f, line in zip(factors, turn.T @ g, strict=True)])
         )
 
     def _by_feature(self, p):
-        """Sum over rows, or over a sample where that would take long, of a row's outer product times its spread."""
+        """Sum over rows, or a sample where that would take long, of outer products times their spread."""
         n_outputs, n_columns = self.shape
-        spread = np.maximum(1 - np.einsum("kn,kn->n", p, p), 0) 
+        spread = _spread(p)
         out = np.zeros((n_columns, n_columns))
         if self.state.matrix is None and n_columns <= 16 * n_outputs:
             for part, block in self.blocks():
@@ -294,33 +308,37 @@ class SoftmaxSystem:
         return out
 
 
-def conjugate_gradients(times, precondition, found, residual, goal, most):
-    """Solve on from `found`, where `residual` is left, until ``residual^T M^-1 residual <= goal``.
+def conjugate_gradients(times, precondition, right, goal, most):
+    """Solve until ``residual^T M^-1 residual <= goal``, M the preconditioner, with `most` products at most.
 
     Returns
     -------
-    found, residual : ndarray
+    found : ndarray
+        Never 0: at least one step is taken.
     is_enough : bool
         Whether the goal is met, or rounding lets it come no nearer.
     """
+    found, residual = np.zeros_like(right), right.copy()
     ahead = precondition(residual)
     size = float(np.vdot(residual, ahead))
-    is_first = not found.any()
-    for _ in range(most):
-        if not size > goal and not is_first:
-            return found, residual, True
+    for n in range(most):
         product = times(ahead)
         curvature = float(np.vdot(ahead, product))
-        if not curvature > 0:
-            return (ahead if is_first else found), residual, True
-        is_first = False
-        step = size / curvature
-        found = found + step * ahead
-        residual = residual - step * product
+        if not curvature > 0:  # rounding, or a direction without an end
+            return (found if n else ahead), True
+        found += size / curvature * ahead
+        residual -= size / curvature * product
         better = precondition(residual)
         before, size = size, float(np.vdot(residual, better))
-        ahead = better + (size / before) * ahead
-    return found, residual, not size > goal
+        if not size > goal:
+            return found, True
+        ahead = better + size / before * ahead
+    return found, False
+
+
+def _spread(p):
+    """How undecided rows are: 0 where a probability is 1."""
+    return np.maximum(1 - np.einsum("kn,kn->n", p, p), 0)
 
 
 def _add_hessian(hessian, columns, p, weight):
