@@ -5,7 +5,7 @@ measured, as docs/solvers.md tells; only their ratios matter.
 """
 
 from ..kernels import losses
-from . import interior, newton
+from . import interior, newton, truncated
 from .dual import SDCA
 from .relay import Relay
 from .second_order import OUTPUTS_APART
@@ -23,6 +23,8 @@ ROW, OUTPUT, DENSE_TERM, CSR_TERM = 150.0, 2.0, 0.04, 0.4  # of dual ascent: a r
 SPARSE_PRODUCT = 15.0  # of scattered ones over dense ones
 PRODUCT, ENTRY = 0.1, 120.0  # of second order: a multiply-add of a Hessian, arrays by row and output
 STEPS = {"newton": 10, "interior_point": 40}
+PRODUCTS = 80  # with softmax's Hessian, or what takes as long, of Newton's method after dual ascent
+SCATTERED = 5.0  # a multiply-add of sparse rows in these, over one of dense rows
 ARRAYS = {"newton": 3, "interior_point": 12}  # float64 by row and output
 
 
@@ -70,6 +72,9 @@ def choose(problem, tol, max_iter):
 
 def _second_order_time(problem, name):
     n_rows, n_outputs, n_columns = len(problem.index), problem.n_outputs, problem.n_features + 1
+    if problem.loss == losses.SOFTMAX and truncated.pays(n_rows, n_outputs * n_columns):
+        length = SCATTERED * problem.row_length if problem.is_sparse else n_columns
+        return PRODUCTS * PRODUCT * n_rows * n_outputs * (2 * length + truncated.ELEMENT)
     products = n_rows * n_outputs * n_columns**2
     if _length(problem, name) < problem.n_features:
         products = SPARSE_PRODUCT * n_rows * n_outputs * problem.row_length**2

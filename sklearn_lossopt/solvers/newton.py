@@ -13,14 +13,13 @@ from scipy.special import expit
 from ..certificate import certify
 from ..kernels import losses
 from ..kernels.gram import add_gram
+from . import truncated
 from .certified import CertifiedSolver
 from .second_order import SecondOrder, add_outer, describe, one_thread, same_output, signs, solver_of_all
-from .truncated import SoftmaxSystem
 
 SMALL = 1e-13  # a Newton decrement below this share of the objective is rounding
 NEAR = 1e-2  # a decrement, relative, from which on steps converge quadratically
 HALVINGS = 40
-FEW_PARAMETERS = 150  # of softmax: its whole Hessian is formed sooner than products with it
 SQUARED_OVR = losses.HINGE + losses.SQUARED
 
 
@@ -79,8 +78,8 @@ class NewtonSteps(SecondOrder):
                 "takes every loss and penalty."
             )
         state = super().start(problem, model, rng, previous)
-        if problem.loss == losses.SOFTMAX and state.parameters.size > FEW_PARAMETERS:
-            state.system = SoftmaxSystem(problem, state)
+        if problem.loss == losses.SOFTMAX and truncated.pays(len(state.index), state.parameters.size):
+            state.system = truncated.SoftmaxSystem(problem, state)
             if state.parameters.any():
                 with one_thread:
                     state.scores = self.scores(problem, state, state.parameters)

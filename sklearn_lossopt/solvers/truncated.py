@@ -14,6 +14,7 @@ from scipy import sparse
 
 from .second_order import ROOM, add_outer, factor_of, same_output, solve_with, solver_of_all
 
+QUICK = 5_000_000  # multiply-adds of the whole Hessian and its factors up to which products are no sooner
 FREE_MEMORY = 2**26  # bytes that standardized rows may take besides X
 BLOCK = 2**16  # numbers of a block of rows and their scores: they should stay in the cache
 MOST_COLUMNS = 1000  # of matrices by feature
@@ -28,6 +29,16 @@ ELEMENT = 10  # multiply-adds that take as long as the rest of a product, by row
 SAMPLE = 4  # rows of a Hessian's estimate, over parameters
 DEAREST = 30  # products that an estimate may take as long as
 PATIENCE = 0.5  # products before the whole Hessian is formed, as a share of those it takes as long as
+
+
+def pays(n_rows, n_parameters):
+    """Whether a system is solved sooner this way than with the whole Hessian."""
+    return _multiply_adds(n_rows, n_parameters) > QUICK
+
+
+def _multiply_adds(n_rows, n_parameters):
+    """Of a Hessian and its Cholesky factor."""
+    return n_rows * n_parameters**2 / 2 + n_parameters**3 / 3
 
 
 @dataclass
@@ -95,9 +106,9 @@ class SoftmaxSystem:
         self.sizes = None  # squared norms of the standardized rows
         n_rows, n_parameters = len(state.index), n_outputs * n_columns
         product = n_rows * n_outputs * (2 * n_columns + ELEMENT)
-        self.whole = (n_rows * n_parameters**2 / 2 + n_parameters**3 / 3) / product  # its time, in products
+        self.whole = _multiply_adds(n_rows, n_parameters) / product  # its time, in products
         self.n_sample = SAMPLE * n_parameters
-        self.sampled = (self.n_sample * n_parameters**2 / 2 + n_parameters**3 / 3) / product
+        self.sampled = _multiply_adds(self.n_sample, n_parameters) / product
         self.samples = self.n_sample < n_rows / 2 and self.sampled < DEAREST
         self.forms_whole = n_parameters <= MOST_PARAMETERS
         self.kept = None  # blocks of rows, where they may stay
