@@ -28,6 +28,7 @@ NEGLIGIBLE = 0.03  # share of the curvature that may be left out, over the resid
 ELEMENT = 10  # multiply-adds that take as long as the rest of a product, by row and output
 SAMPLE = 4  # rows of a Hessian's estimate, over parameters
 DEAREST = 30  # products that an estimate may take as long as
+AFTER_WHOLE = 20  # products of a step that are left then: one would do, but for rounding
 PATIENCE = 0.5  # products before the whole Hessian is formed, as a share of those it takes as long as
 
 
@@ -165,7 +166,6 @@ class SoftmaxSystem:
             slopes = p[:, part].copy()
             slopes[state.target[part], np.arange(slopes.shape[1])] -= 1
             gradient += block.sums(slopes * state.weight[part])
-        gradient[:, state.unused] = 0
         return gradient
 
     def times(self, vectors, p, rows=None):
@@ -215,7 +215,7 @@ class SoftmaxSystem:
         first = max(float(np.vdot(gradient, self.precondition(gradient))), 0.0)
         share = LOOSE * min(1.0, first / value) ** 0.25 if value > 0 else LOOSE
         rows = self._rows_that_matter(p, NEGLIGIBLE * share**2) if self.kind == "kronecker" else None
-        most = max(10, int(PATIENCE * self.whole)) if self.forms_whole else MOST_PRODUCTS
+        most = max(1, int(PATIENCE * self.whole)) if self.forms_whole else MOST_PRODUCTS
         goal = max(share**2 * first, TIGHT**2 * value)
         found, is_enough = conjugate_gradients(
             lambda v: self.times(v, p, rows), self.precondition, gradient, goal, most
@@ -225,7 +225,7 @@ class SoftmaxSystem:
             first = float(np.vdot(gradient, self.precondition(gradient)))
             goal = max(share**2 * first, TIGHT**2 * value)
             found, _ = conjugate_gradients(
-                lambda v: self.times(v, p), self.precondition, gradient, goal, most
+                lambda v: self.times(v, p), self.precondition, gradient, goal, AFTER_WHOLE
             )
         return found - found.mean(axis=0)  # the same line for every output changes no loss
 
