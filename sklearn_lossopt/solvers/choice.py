@@ -13,6 +13,7 @@ from .second_order import OUTPUTS_APART
 FEW_PARAMETERS = 200  # second order at once: a few milliseconds, whatever the features' scale
 MOST_PARAMETERS = 1500  # of second order: its matrices should stay small
 FEW_PRODUCTS = 2_000_000  # of rows, features and outputs
+LITTLE_TIME = 1e8  # of Newton's method: so much is not risked if dual ascent might do with a part of it
 TIGHT = 1e-6  # relative gaps that second-order methods reach sooner
 HEAD_START = 0.8  # of dual ascent, as a share of a second-order method's time
 LEAST_PASSES = 6
@@ -60,6 +61,8 @@ def choose(problem, tol, max_iter):
         return "sdca" if duals_fit else "momentum"
     n_products = n_rows * n_outputs * (_length(problem, second) + 1)
     few = n_parameters <= FEW_PARAMETERS and n_products <= FEW_PRODUCTS
+    if few and second == "newton":
+        few = _second_order_time(problem, second) <= LITTLE_TIME
     if few or not duals_fit or (tol or 0.0) <= TIGHT:
         return second
     passes = HEAD_START * _second_order_time(problem, second) / _pass_time(problem)
