@@ -24,9 +24,9 @@ ROW, OUTPUT, DENSE_TERM, CSR_TERM = 150.0, 2.0, 0.04, 0.4  # of dual ascent: a r
 SPARSE_PRODUCT = 15.0  # of scattered ones over dense ones
 PRODUCT, ENTRY = 0.1, 120.0  # of second order: a multiply-add of a Hessian, arrays by row and output
 STEPS = {"newton": 10, "interior_point": 40}
-PRODUCTS = 80  # with softmax's Hessian, or what takes as long, of Newton's method after dual ascent
+PRODUCTS = 70  # with softmax's Hessian, or what takes as long, of Newton's method after dual ascent
 SCATTERED = 5.0  # a multiply-add of sparse rows in these, over one of dense rows
-ARRAYS = {"newton": 3, "interior_point": 12}  # float64 by row and output
+ARRAYS = {"newton": 7, "interior_point": 12}  # float64 by row and output
 
 
 def choose(problem, tol, max_iter):
