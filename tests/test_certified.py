@@ -292,6 +292,18 @@ def test_due_waits_for_the_gap():
     assert due.next == 9
 
 
+def test_newton_goes_on_to_rounding_on_small_data_alone(breast_cancer):
+    X, y = breast_cancer
+    model = SoftmaxClassifier(alpha=1e-2, solver="newton")
+    small = clone(model).fit(X, y)
+    assert small.dual_gap_ <= 1e-11
+    rows = np.tile(np.arange(len(y)), 40)
+    large = clone(model).fit(X[rows], y[rows])
+    assert large.converged_
+    assert large.n_iter_ < small.n_iter_
+    assert large.loss_curve_[-1] == pytest.approx(small.loss_curve_[-1], rel=1e-4)
+
+
 def test_gaps_tell_the_pass_that_a_relay_waits_for():
     gaps = [(passes, 1.0 / passes**2, 1e-4) for passes in (8, 16, 32, 64)]
     assert 100 <= passes_expected(gaps) <= 110

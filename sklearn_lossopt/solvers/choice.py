@@ -21,9 +21,9 @@ MOST_PASSES = 0.7  # as a share of max_iter
 FREE_MEMORY = 2**28  # bytes of variables by row and output that are never too many
 
 ROW, OUTPUT, DENSE_TERM, CSR_TERM = 150.0, 2.0, 0.04, 0.4  # of dual ascent: a row, its outputs, its products
-SPARSE_PRODUCT = 15.0  # of scattered ones over dense ones
+SPARSE_PRODUCT = 7.5  # of scattered ones over dense ones
 PRODUCT, ENTRY = 0.1, 120.0  # of second order: a multiply-add of a Hessian, arrays by row and output
-STEPS = {"newton": 10, "interior_point": 40}
+STEPS = {"newton": 6, "interior_point": 40}
 PRODUCTS = 70  # with softmax's Hessian, or what takes as long, of Newton's method after dual ascent
 SCATTERED = 5.0  # a multiply-add of sparse rows in these, over one of dense rows
 ARRAYS = {"newton": 7, "interior_point": 12}  # float64 by row and output
