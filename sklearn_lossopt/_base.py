@@ -22,6 +22,7 @@ from ._compat import (
     SparseCoefMixin,
     StrOptions,
     fit_context,
+    unique_labels,
     weights_of_classes,
 )
 from ._endings import warn_of_end
@@ -224,7 +225,7 @@ class BaseLossClassifier(
         given = X, y, sample_weight
         known = self._known_classes()
         classes = classes_of_stream(classes, known)
-        X, y, sample_weight = self._check_data(X, y, sample_weight, reset=known is None, may_be_zero=True)
+        X, y, sample_weight, _ = self._check_data(X, y, sample_weight, reset=known is None, may_be_zero=True)
         unknown = np.setdiff1d(y, classes)
         if unknown.size:
             raise ValueError(
@@ -276,8 +277,9 @@ class BaseLossClassifier(
 
         `before` are the classes of a warm start, or None.
         """
-        X, y, sample_weight = self._check_data(X, y, sample_weight, reset=before is None)
-        labels = np.unique(y[sample_weight > 0])
+        X, y, sample_weight, labels = self._check_data(X, y, sample_weight, reset=before is None)
+        if not sample_weight.all():
+            labels = np.unique(y[sample_weight > 0])
         factors = self._class_factors(y, labels, sample_weight)
         classes = labels[factors > 0]
         if len(classes) < 2:
@@ -314,7 +316,7 @@ class BaseLossClassifier(
         return getattr(self, "classes_", None)
 
     def _check_data(self, X, y, sample_weight, *, reset, may_be_zero=False):
-        """Rows ready for the kernels, labels, float64 weights."""
+        """Rows ready for the kernels, labels, float64 weights, the sorted labels without repetition."""
         shape = np.shape(y) if isinstance(y, list | tuple) else getattr(y, "shape", ())
         if len(shape) == 2 and shape[1] > 1:
             raise ValueError(
@@ -322,11 +324,13 @@ class BaseLossClassifier(
                 "one-hot, pass y.argmax(axis=1); multilabel targets are not supported."
             )
         X, y = validate_data(self, X, y, accept_sparse="csr", dtype=dtype_for(X), order="C", reset=reset)
-        check_classification_targets(y)
+        labels, counted = unique_labels(y)
+        check_classification_targets(counted)
         return (
             without_duplicates(X),
             y,
             check_weight(sample_weight, X, "sample_weight", may_be_zero=may_be_zero),
+            labels,
         )
 
     def _check_validation(self, X_val, y_val, sample_weight_val, problem, classes, factors):

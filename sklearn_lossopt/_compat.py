@@ -6,6 +6,7 @@ from sklearn.base import BaseEstimator, _fit_context
 from sklearn.linear_model._base import LinearClassifierMixin, SparseCoefMixin
 from sklearn.utils import _safe_indexing
 from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._unique import attach_unique, cached_unique
 
 try:
     from sklearn.callback import CallbackSupportMixin
@@ -53,6 +54,7 @@ __all__ = [
     "SparseCoefMixin",
     "StrOptions",
     "rows_of",
+    "unique_labels",
     "weights_of_classes",
     "fit_context",
 ]
@@ -85,3 +87,14 @@ def weights_of_classes(class_weight, classes, counts):
             f"class_weight must hold finite weights >= 0 that are not all zero. Got {class_weight!r} instead."
         )
     return weights
+
+
+def unique_labels(y):
+    """The sorted labels, and a view of y whose labels scikit-learn's checks need not look for again.
+
+    The view is only for use on the spot: it would not know of changes.
+    """
+    if y.dtype == object:
+        return np.unique(y), y
+    counted = attach_unique(y)
+    return cached_unique(counted), counted

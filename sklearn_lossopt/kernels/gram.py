@@ -4,8 +4,8 @@ from ._jit import kernel
 
 
 @kernel
-def add_gram(data, indices, indptr, weight, gram):
-    """Add sum_i weight_i x_i x_i^T to `gram`, (n_features, n_features): the lower triangle only.
+def add_gram(data, indices, indptr, weight, gram, total):
+    """Add sum_i weight_i x_i x_i^T to `gram`, its lower triangle only, and sum_i weight_i x_i to `total`.
 
     The entries of a CSR row are in any order.
     """
@@ -16,6 +16,7 @@ def add_gram(data, indices, indptr, weight, gram):
         for p in range(indptr[i], indptr[i + 1]):
             j = indices[p]
             x = w * data[p]
+            total[j] += x
             for q in range(indptr[i], p + 1):
                 k = indices[q]
                 if k <= j:

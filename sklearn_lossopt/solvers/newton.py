@@ -184,9 +184,9 @@ class NewtonSteps(SecondOrder):
 
     def _add_sparse_block(self, problem, state, weight, block):
         """Add the Hessian of sparse rows: of standardized ones, from sums over rows as they are."""
-        raw = np.zeros((problem.n_features,) * 2)
-        add_gram(state.matrix.data, state.matrix.indices, state.matrix.indptr, weight, raw)
-        total, mean = weight.sum(), state.matrix.T @ weight
+        raw, mean = np.zeros((problem.n_features,) * 2), np.zeros(problem.n_features)
+        add_gram(state.matrix.data, state.matrix.indices, state.matrix.indptr, weight, raw, mean)
+        total = weight.sum()
         far = np.outer(state.shift, mean - total / 2 * state.shift)
         # `factor_of` reads the lower triangle only.
         block[:-1, :-1] += (raw - far - far.T) * np.outer(state.scale, state.scale)
