@@ -12,6 +12,7 @@ from statistics import median
 
 import numpy as np
 from sklearn.base import clone
+from sklearn.utils import shuffle
 
 from sklearn_lossopt import regularization_path
 
@@ -45,7 +46,7 @@ def run(data_names, competitor_names, repeats):
 
 
 def _row(kind, dataset, repeats):
-    X, y = dataset.X_train, dataset.y_train
+    X, y = shuffle(dataset.X_train, dataset.y_train, random_state=0)  # some come class by class
     model = competitors.get(kind).make(alpha=ALPHA, solver="sdca")
     if kind == "svm":
         model.set_params(calibration=None)
