@@ -3,8 +3,9 @@
 Solvers see this and never an estimator; subsets (folds, held-out rows) are index arrays, not copies.
 """
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, reduce
 from typing import NamedTuple
 
 import numpy as np
@@ -177,6 +178,15 @@ class Problem:
         """Weighted moments of the features over the rows in use."""
         return Moments.of(self.rows, self.index, self.weight)
 
+    def count_moments(self, n_jobs):
+        """Compute `moments` by threads, if they are not known."""
+        if "moments" in self.__dict__:
+            return
+        parts = [part for part in np.array_split(self.index, n_jobs) if len(part)]
+        with ThreadPoolExecutor(n_jobs) as pool:
+            found = list(pool.map(lambda part: Moments.of(self.rows, part, self.weight), parts))
+        self.__dict__["moments"] = reduce(Moments.merge, found)
+
     def subset(self, index):
         """The same problem on fewer rows, which it shares."""
         total = self.weight[index].sum(dtype=np.float64)
@@ -242,8 +252,11 @@ class Moments:
         else:
             # Sums of distances to a row, not to 0, keep the digits where means are large.
             origin = rows.values[index[0]].astype(np.float64)
-        mass, square_mass, sums, squares, low, high, count = sum_moments(rows, index, weight, origin)
-        if isinstance(rows, DenseRows):
+        mass, square_mass, table = sum_moments(rows, index, weight, origin)
+        if isinstance(rows, CSRRows):
+            sums, squares, low, high, count = np.ascontiguousarray(table[:, :5].T)
+        else:
+            sums, squares, low, high, count = table
             count[:] = len(index)
         return cls(
             len(index),
@@ -253,7 +266,7 @@ class Moments:
             np.maximum(squares - sums * sums / mass, 0),
             origin + low,
             origin + high,
-            count,
+            count.astype(np.int64),
         )
 
     def merge(self, other):

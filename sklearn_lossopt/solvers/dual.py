@@ -146,6 +146,8 @@ class DualAscent:
     def start(self, problem, model, rng, previous=None):
         """Prepare passes from `model`; `previous` holds dual variables of an earlier run, or None."""
         dtype, n_outputs = problem.dtype, problem.n_outputs
+        if self.n_jobs > 1:
+            problem.count_moments(self.n_jobs)
         if problem.is_sparse:
             shape = problem.n_features, n_outputs
             longest = int(np.diff(problem.rows.indptr).max(initial=1))
