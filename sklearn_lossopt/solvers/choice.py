@@ -65,11 +65,11 @@ def choose(problem, tol, max_iter):
         few = _second_order_time(problem, second) <= LITTLE_TIME
     if few or not duals_fit or (tol or 0.0) <= TIGHT:
         return second
-    passes = HEAD_START * _second_order_time(problem, second) / _pass_time(problem)
-    passes = round(min(passes, MOST_PASSES * max_iter, max_iter - STEPS[second]))
+    head_start = HEAD_START * _second_order_time(problem, second) / _pass_time(problem)
+    passes = round(min(head_start, MOST_PASSES * max_iter, max_iter - STEPS[second]))
     if passes < LEAST_PASSES:
         return second
-    most = max(passes, max_iter - STEPS[second] // 2)
+    most = round(min(2 * head_start, max_iter))
     return Relay(SDCA(), newton.Newton() if second == "newton" else interior.InteriorPoint(), passes, most)
 
 
