@@ -24,6 +24,8 @@ ROW, OUTPUT, DENSE_TERM, CSR_TERM = 150.0, 2.0, 0.04, 0.4  # of dual ascent: a r
 SPARSE_PRODUCT = 7.5  # of scattered ones over dense ones
 PRODUCT, ENTRY = 0.1, 120.0  # of second order: a multiply-add of a Hessian, arrays by row and output
 STEPS = {"newton": 6, "interior_point": 40}
+MOST_STEPS = {"newton": 10, "interior_point": 60}
+MOST_STEPS_OF_CRAMMER_SINGER = 100
 PRODUCTS = 70  # with softmax's Hessian, or what takes as long, of Newton's method after dual ascent
 SCATTERED = 5.0  # a multiply-add of sparse rows in these, over one of dense rows
 ARRAYS = {"newton": 7, "interior_point": 12}  # float64 by row and output
@@ -66,7 +68,10 @@ def choose(problem, tol, max_iter):
     if few or not duals_fit or (tol or 0.0) <= TIGHT:
         return second
     head_start = HEAD_START * _second_order_time(problem, second) / _pass_time(problem)
-    passes = round(min(head_start, MOST_PASSES * max_iter, max_iter - STEPS[second]))
+    steps = MOST_STEPS[second]
+    if problem.loss % losses.SQUARED == losses.CRAMMER_SINGER and second == "interior_point":
+        steps = MOST_STEPS_OF_CRAMMER_SINGER
+    passes = round(min(head_start, MOST_PASSES * max_iter, max_iter - steps))
     if passes < LEAST_PASSES:
         return second
     most = round(min(2 * head_start, max_iter))

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 
 from .certified import CertifiedSolver
 
+NEARLY = 1.05  # passes expected, over those that there may be, at which the first goes on all the same
+
 
 class Relay(CertifiedSolver):
     """Two solvers, the passes that the first may take, and those that it may take if it is nearly there."""
@@ -83,8 +85,10 @@ class RelayRunner:
         """A pass of the one whose turn it is."""
         if state.n_passes == state.until:
             expected = passes_expected(state.seen)
-            if state.until < expected <= self.most:
-                state.until = expected
+            if state.until < expected <= NEARLY * self.most:
+                state.until = min(expected, self.most)
+            elif self.passes < state.until:  # too late for the second
+                state.until = max(state.until, self.most)
         if state.n_passes == state.until:
             model = state.runner.model(problem, state.run)
             following = self.runners[1].start(problem, model, state.rng)
@@ -133,4 +137,4 @@ def passes_expected(seen):
     before, gap_before = early[-1]
     power = math.log(gap_before / gap) / math.log(passes / before)
     more = math.log(gap / wanted) / power
-    return math.ceil(1.05 * passes * math.exp(more)) if more < 1 else math.inf
+    return math.ceil(passes * math.exp(more)) if more < 1 else math.inf
