@@ -17,6 +17,7 @@ from sklearn_lossopt import LinearSVMClassifier, SoftmaxClassifier
 from sklearn_lossopt.penalties import ElasticNet
 from sklearn_lossopt.solvers import SDCA, Momentum, Newton
 from sklearn_lossopt.solvers.certified import Due
+from sklearn_lossopt.solvers.choice import choose
 from sklearn_lossopt.solvers.relay import Relay, passes_expected
 
 SVMS = [
@@ -110,6 +111,16 @@ def test_what_auto_picks():
     assert SoftmaxClassifier(alpha=1.0).fit(wide, np.arange(400) % 4).solver_ == "sdca"
     for solver in (SDCA(), Newton(), Momentum()):
         assert SoftmaxClassifier(solver=solver, tol=None, max_iter=3).fit(X, y).solver_ is solver
+
+
+def test_auto_risks_no_minutes_for_a_second():
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(1000, 600)).astype(np.float32), rng.integers(0, 5, 1000)
+    model = LinearSVMClassifier(multi_class="ovr", calibration=None)
+    problem = model._prepare(X, y, None)[0]
+    assert choose(problem, 1e-4, 200) == "sdca"
+    narrow = model._prepare(np.ascontiguousarray(X[:, :40]), y, None)[0]
+    assert isinstance(choose(narrow, 1e-4, 200), Relay)
 
 
 def test_auto_leaves_dual_ascent_where_its_variables_would_not_fit(monkeypatch):

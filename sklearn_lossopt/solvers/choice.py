@@ -15,6 +15,9 @@ MOST_PARAMETERS = 1500  # of second order: its matrices should stay small
 FEW_PRODUCTS = 2_000_000  # of rows, features and outputs
 LITTLE_TIME = 1e8  # of Newton's method: so much is not risked if dual ascent might do with a part of it
 TIGHT = 1e-6  # relative gaps that second-order methods reach sooner
+DEAREST = (
+    30  # of a second-order method, over the passes of dual ascent that there may be: minutes for a second
+)
 HEAD_START = 0.8  # of dual ascent, as a share of a second-order method's time
 LEAST_PASSES = 6
 MOST_PASSES = 0.7  # as a share of max_iter
@@ -65,9 +68,14 @@ def choose(problem, tol, max_iter):
     few = n_parameters <= FEW_PARAMETERS and n_products <= FEW_PRODUCTS
     if few and second == "newton":
         few = _second_order_time(problem, second) <= LITTLE_TIME
-    if few or not duals_fit or (tol or 0.0) <= TIGHT:
+    if few or not duals_fit:
         return second
-    head_start = HEAD_START * _second_order_time(problem, second) / _pass_time(problem)
+    dear = _second_order_time(problem, second) / _pass_time(problem)  # in passes
+    if dear > DEAREST * max_iter:
+        return "sdca"
+    if (tol or 0.0) <= TIGHT:
+        return second
+    head_start = HEAD_START * dear
     steps = MOST_STEPS[second]
     if problem.loss % losses.SQUARED == losses.CRAMMER_SINGER and second == "interior_point":
         steps = MOST_STEPS_OF_CRAMMER_SINGER
