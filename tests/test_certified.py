@@ -116,7 +116,7 @@ def test_what_auto_picks():
 def test_auto_risks_no_minutes_for_a_second():
     rng = np.random.default_rng(0)
     model = LinearSVMClassifier(multi_class="ovr", calibration=None)
-    for shape, is_relay in (((12_000, 40), True), ((2_000, 600), False)):
+    for shape, is_relay in (((12_000, 40), True), ((6_000, 600), False)):
         X, y = rng.normal(size=shape).astype(np.float32), rng.integers(0, 5, shape[0])
         chosen = choose(model._prepare(X, y, None)[0], 1e-4, 200)
         assert isinstance(chosen, Relay) if is_relay else chosen == "sdca"

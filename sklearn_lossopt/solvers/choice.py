@@ -70,8 +70,9 @@ def choose(problem, tol, max_iter):
         few = _second_order_time(problem, second) <= LITTLE_TIME
     if few or not duals_fit:
         return second
-    dear = _second_order_time(problem, second) / _pass_time(problem)  # in passes
-    if dear > DEAREST * max_iter:
+    time = _second_order_time(problem, second)
+    dear = time / _pass_time(problem)  # in passes
+    if time > LONG_TIME and dear > DEAREST * max_iter:
         return "sdca"
     if (tol or 0.0) <= TIGHT:
         return second
