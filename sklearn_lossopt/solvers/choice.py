@@ -15,9 +15,8 @@ MOST_PARAMETERS = 1500  # of second order: its matrices should stay small
 FEW_PRODUCTS = 2_000_000  # of rows, features and outputs
 LITTLE_TIME = 1e8  # of Newton's method: so much is not risked if dual ascent might do with a part of it
 TIGHT = 1e-6  # relative gaps that second-order methods reach sooner
-DEAREST = (
-    30  # of a second-order method, over the passes of dual ascent that there may be: minutes for a second
-)
+LONG_TIME = 3e10  # of a second-order method: minutes, as it may take more steps than expected
+DEAREST = 30  # a second-order method's time, over that of all passes of dual ascent that there may be
 HEAD_START = 0.8  # of dual ascent, as a share of a second-order method's time
 LEAST_PASSES = 6
 MOST_PASSES = 0.7  # as a share of max_iter
