@@ -28,6 +28,10 @@ class Model(NamedTuple):
     coef: np.ndarray
     intercept: np.ndarray
 
+    def is_zero(self):
+        """Whether all of it is 0."""
+        return not (self.coef.any() or self.intercept.any())
+
     def is_finite(self):
         """Whether there is no NaN or infinity in it."""
         return bool(np.isfinite(self.coef).all() and np.isfinite(self.intercept).all())

@@ -14,6 +14,7 @@ import numpy as np
 from ._progress import report
 from .certificate import Certificate
 from .problem import Evaluation, Model, Problem
+from .solvers.certified import wanted_gap
 from .solvers.probe import update_ratio
 
 # An objective this many times the larger of F0 and the first one has left for good.
@@ -43,9 +44,7 @@ class Limits:
 
     def is_met(self, certificate, scale):
         """Whether a certified gap is small enough."""
-        if self.tol is None:
-            return False
-        return certificate.gap <= self.tol * max(certificate.objective, 1e-3 * scale)
+        return self.tol is not None and certificate.gap <= wanted_gap(self.tol, certificate.objective, scale)
 
 
 @dataclass
@@ -234,8 +233,7 @@ class _Watch:
     @cached_property
     def first(self):
         """The objective at the start."""
-        is_zero = not (self.start.coef.any() or self.start.intercept.any())
-        return self.scale if is_zero else self.problem.evaluate(self.start).objective
+        return self.scale if self.start.is_zero() else self.problem.evaluate(self.start).objective
 
     def count(self, n_passes):
         """Take note that a pass was run."""
@@ -259,10 +257,8 @@ class _Watch:
             if self.solver.certifies:
                 solution.gap = here.gap
                 solution.gap_curve.append(here.gap)
-            if not (here.objective <= RUNAWAY * self.scale or here.objective <= RUNAWAY * self.first):
-                solution.status = "diverged"
-                return False
-            if not model.is_finite():
+            stays = here.objective <= RUNAWAY * self.scale or here.objective <= RUNAWAY * self.first
+            if not stays or not model.is_finite():
                 solution.status = "diverged"
                 return False
         if self.holdout:

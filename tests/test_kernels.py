@@ -6,6 +6,7 @@ from naive import KERNEL_LOSSES, NaiveOptimizer, minibatch_pass, objective, scor
 from numba import njit
 from scipy import sparse
 
+from sklearn_lossopt.kernels import losses
 from sklearn_lossopt.kernels._jit import OPTIONS
 from sklearn_lossopt.kernels.rows import add_gradient, gather, new_block, scores
 from sklearn_lossopt.penalties import ElasticNet
@@ -135,7 +136,10 @@ def test_moments_and_their_merging(storage):
     rows = as_rows(X if storage == "dense" else sparse.csr_array(X))
     whole = Moments.of(rows, np.arange(50, dtype=np.int32), weight)
     parts = [Moments.of(rows, part.astype(np.int32), weight) for part in np.split(np.arange(50), [1, 20])]
-    for moments in (whole, parts[0].merge(parts[1]).merge(parts[2])):
+    index, target = np.arange(50, dtype=np.int32), np.zeros(50, np.int32)
+    threads = Problem(rows, index, target, weight, losses.LOGISTIC, ElasticNet(1.0), 1, True)
+    threads.count_moments(3)
+    for moments in (whole, parts[0].merge(parts[1]).merge(parts[2]), threads.moments):
         mean = np.average(X, axis=0, weights=weight)
         assert moments.mean == pytest.approx(mean, abs=1e-9)
         variance = np.average((X - mean) ** 2, axis=0, weights=weight)

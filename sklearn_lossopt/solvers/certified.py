@@ -5,6 +5,11 @@ import math
 from sklearn.base import BaseEstimator
 
 
+def wanted_gap(tol, objective, objective_at_zero):
+    """The gap that ends a fit: `tol` of the objective, or of a thousandth of that at zero; 0 for no `tol`."""
+    return (tol or 0.0) * max(objective, 1e-3 * objective_at_zero)
+
+
 class CertifiedSolver(BaseEstimator):
     """A solver that ends at the optimum and says how near it is; it has no learning rate."""
 

@@ -29,7 +29,7 @@ from ..kernels.evaluate import sum_sizes
 from ..kernels.rows import aligned_zeros, padded
 from ..kernels.vectors import padded_outputs
 from ..problem import Model
-from .certified import CertifiedSolver, Due
+from .certified import CertifiedSolver, Due, wanted_gap
 from .proximal import TUNING, Center, choose_kappa, extrapolation, geometry, widened
 from .warm import begin
 
@@ -285,7 +285,7 @@ class DualAscent:
 
     def _wanted(self, problem, objective):
         """The gap that the caller waits for."""
-        return self.tol * max(objective, 1e-3 * problem.objective_at_zero) if self.tol else 0.0
+        return wanted_gap(self.tol, objective, problem.objective_at_zero)
 
     def model(self, problem, state):
         """The model in the user's coordinates."""

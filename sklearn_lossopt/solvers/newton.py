@@ -13,7 +13,7 @@ from ..kernels import losses
 from ..kernels.gram import add_gram
 from . import truncated
 from .certified import CertifiedSolver
-from .second_order import SecondOrder, add_outer, describe, one_thread, same_output, signs, solver_of_all
+from .second_order import SecondOrder, add_softmax, describe, one_thread, signs, solver_of_all
 
 SMALL = 1e-13  # a Newton decrement below this share of the objective is rounding
 NEAR = 1e-2  # a decrement, relative, from which on steps converge quadratically
@@ -194,20 +194,15 @@ class NewtonSteps(SecondOrder):
         block[-1, -1] += total * problem.fit_intercept
 
     def _derivatives_of_softmax(self, problem, state):
-        n_outputs, n_columns = state.parameters.shape
-        hessian = np.zeros((n_outputs * n_columns,) * 2, order="F")
-        blocks = np.zeros((n_columns, n_outputs * n_columns))
+        hessian = np.zeros((state.parameters.size,) * 2, order="F")
         slopes = np.empty_like(state.scores)
         for part, rows in self.blocks(problem, state):
-            target, root = state.target[part], np.sqrt(state.weight[part])[:, np.newaxis]
+            target = state.target[part]
             state.scores[part] = rows @ state.parameters.T
             p = _softmax(state.scores[part])
             slopes[part] = p
             slopes[part][np.arange(len(target)), target] -= 1
-            spread = ((root * p)[:, :, np.newaxis] * rows[:, np.newaxis, :]).reshape(len(rows), -1)
-            hessian = add_outer(hessian, spread, -1.0)
-            blocks += (root * rows).T @ spread
-        same_output(hessian, n_outputs)[...] += blocks.reshape(n_columns, n_outputs, n_columns)
+            hessian = add_softmax(hessian, rows, p, state.weight[part])
         return self.gradient(problem, state, slopes), solver_of_all(state, hessian)
 
 

@@ -9,7 +9,7 @@ will soon be there, it goes on.
 import math
 from dataclasses import dataclass, field
 
-from .certified import CertifiedSolver
+from .certified import CertifiedSolver, wanted_gap
 
 NEARLY = 1.05  # passes expected, over those that there may be, at which the first goes on all the same
 
@@ -59,10 +59,6 @@ class RelayRun:
     def bound(self):
         return self.run.bound
 
-    @property
-    def arrays(self):
-        return getattr(self.run, "arrays", None)
-
 
 class RelayRunner:
     """Run one solver, then the other."""
@@ -109,7 +105,7 @@ class RelayRunner:
     def certify(self, problem, state, model):
         """As the one whose turn it is."""
         certificate = state.runner.certify(problem, state.run, model)
-        wanted = (self.tol or 0.0) * max(certificate.objective, 1e-3 * problem.objective_at_zero)
+        wanted = wanted_gap(self.tol, certificate.objective, problem.objective_at_zero)
         state.seen.append((state.n_passes, certificate.gap, wanted))
         return certificate
 

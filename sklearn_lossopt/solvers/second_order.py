@@ -220,6 +220,18 @@ def add_outer(hessian, vectors, sign):
     return dsyrk(sign, vectors.T, beta=1.0, c=hessian, overwrite_c=1, lower=1)
 
 
+def add_softmax(hessian, rows, p, weight):
+    """Hessian += that of the cross-entropy of some rows, (n, n_columns): the lower triangle."""
+    n_outputs, n_columns = p.shape[1], rows.shape[1]
+    root = np.sqrt(weight)[:, np.newaxis]
+    rows = np.ascontiguousarray(root * rows)
+    spread = (np.ascontiguousarray(p)[:, :, np.newaxis] * rows[:, np.newaxis, :]).reshape(len(rows), -1)
+    hessian = add_outer(hessian, spread, -1.0)
+    blocks = rows.T @ spread
+    same_output(hessian, n_outputs)[...] += blocks.reshape(n_columns, n_outputs, n_columns)
+    return hessian
+
+
 def factor_of(matrix):
     """Cholesky factor of the lower triangle, with the least ridge that makes one possible."""
     ridge = 0.0

@@ -12,7 +12,7 @@ from itertools import pairwise
 import numpy as np
 from scipy import sparse
 
-from .second_order import ROOM, add_outer, factor_of, same_output, solve_with, solver_of_all
+from .second_order import ROOM, add_softmax, factor_of, solve_with, solver_of_all
 
 QUICK = 5_000_000  # multiply-adds of the whole Hessian and its factors up to which products are no sooner
 FREE_MEMORY = 2**26  # bytes that standardized rows may take besides X
@@ -244,7 +244,7 @@ class SoftmaxSystem:
         """Solver with the whole Hessian."""
         hessian = np.zeros((math.prod(self.shape),) * 2, order="F")
         for part, block in self._dense_blocks():
-            hessian = _add_hessian(hessian, block.columns, p[:, part], self.state.weight[part])
+            hessian = add_softmax(hessian, block.columns.T, p[:, part].T, self.state.weight[part])
         return solver_of_all(self.state, hessian)
 
     def _sample(self, p, n_picks):
@@ -274,7 +274,7 @@ class SoftmaxSystem:
         for start in range(0, len(sample), step):
             part = slice(start, start + step)
             columns = self.columns_of(sample[part])
-            hessian = _add_hessian(hessian, columns, p[:, sample[part]], weight[part])
+            hessian = add_softmax(hessian, columns.T, p[:, sample[part]].T, weight[part])
         return solver_of_all(self.state, hessian)
 
     def kronecker(self, p):
@@ -350,16 +350,3 @@ def conjugate_gradients(times, precondition, right, goal, most):
 def _spread(p):
     """How undecided rows are: 0 where a probability is 1."""
     return np.maximum(1 - np.einsum("kn,kn->n", p, p), 0)
-
-
-def _add_hessian(hessian, columns, p, weight):
-    """Add the Hessian of the loss of some rows: the lower triangle."""
-    n_outputs = len(p)
-    root = np.sqrt(weight)
-    rows = np.ascontiguousarray((columns * root).T)
-    spread = np.ascontiguousarray(p.T)[:, :, np.newaxis] * rows[:, np.newaxis, :]
-    spread = spread.reshape(len(rows), -1)
-    hessian = add_outer(hessian, spread, -1.0)
-    blocks = rows.T @ spread
-    same_output(hessian, n_outputs)[...] += blocks.reshape(len(columns), n_outputs, len(columns))
-    return hessian

@@ -52,7 +52,7 @@ def begin(problem, model, previous):
     dual = np.zeros((problem.target.size, problem.n_outputs), problem.dtype)
     if previous is not None and previous.give(problem, dual) == len(problem.index):
         return dual, True, previous.gradient
-    has_duals = bool(model.coef.any() or model.intercept.any())
+    has_duals = not model.is_zero()
     if has_duals:
         dual = start_at(problem, model)
     else:
