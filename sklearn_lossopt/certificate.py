@@ -98,7 +98,7 @@ def certify(problem, model, dual, n_jobs=1):
     absolute, square = sum_sizes(coef)
     objective = data_loss + l1 * absolute + l2 / 2 * square
     rounding = _rounding(problem, coef, objective, conjugate)
-    quadratic, excess = sum_excess(gradient, l1)
+    quadratic, excess = sum_excess(gradient.reshape(-1), l1)
     # With a = 0 the bound is that losses are not negative.
     bound = 0.0
     if l2 > 0:

@@ -302,6 +302,21 @@ def test_due_waits_for_the_gap():
     assert due.next == 9
 
 
+def test_guesses_that_fall_put_certificates_off():
+    due = Due(first=3)
+    for n_passes in (3, 6, 9):
+        due.see_guess(n_passes, 10.0**-n_passes, 1e-12)
+        assert due.latest == (18 if n_passes == 9 else 8)
+    assert due.next_guess == 10  # half of the three passes left, in whole ones
+    due.see_guess(18, 1e-9, 1e-12)  # no lower than before: a certificate has to tell
+    assert due.latest == 18
+    assert due.next_guess == 18
+    near = Due(first=3)
+    near.see_guess(7, 1e-2, 1e-4)
+    near.see_guess(8, 2e-4, 1e-4)
+    assert near.latest == 8
+
+
 def test_newton_goes_on_to_rounding_on_small_data_alone(breast_cancer):
     X, y = breast_cancer
     model = SoftmaxClassifier(alpha=1e-2, solver="newton")

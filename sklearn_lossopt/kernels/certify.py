@@ -116,14 +116,17 @@ def conjugates(loss, index, target, weight, dual, keep, mixed, factor):
 
 @kernel
 def sum_excess(gradient, l1):
-    """Sum of squares of what |gradient| exceeds l1 by, and the largest of it."""
+    """Sum of squares of what |gradient|, one-dimensional, exceeds l1 by, and with L1 the largest of it."""
     square = 0.0
     largest = 0.0
-    for line in gradient:
-        for v in line:
-            excess = max(abs(v) - l1, 0.0)
-            square += excess * excess
-            largest = max(largest, excess)
+    if l1 == 0:  # in vectors, which a maximum that keeps NaN forbids
+        for j in range(gradient.size):
+            square += gradient[j] * gradient[j]
+        return square, largest
+    for j in range(gradient.size):
+        excess = max(abs(gradient[j]) - l1, 0.0)
+        square += excess * excess
+        largest = max(largest, excess)
     return square, largest
 
 

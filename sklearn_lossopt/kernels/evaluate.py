@@ -43,15 +43,19 @@ def sum_losses(rows, index, target, weight, loss, coef, intercept, block, losses
     return sums
 
 
-@kernel
 def sum_sizes(coef):
     """Sums of |coef| and of coef ** 2."""
+    return _sum_sizes(coef.reshape(-1))  # in one line, whatever the lines' length
+
+
+@kernel
+def _sum_sizes(values):
     absolute = 0.0
     square = 0.0
-    for line in coef:
-        for w in line:
-            absolute += abs(np.float64(w))
-            square += np.float64(w) * np.float64(w)
+    for j in range(values.size):  # by number: LLVM makes no vectors of a loop over the values themselves
+        w = np.float64(values[j])
+        absolute += abs(w)
+        square += w * w
     return absolute, square
 
 

@@ -10,6 +10,9 @@ def wanted_gap(tol, objective, objective_at_zero):
     return (tol or 0.0) * max(objective, 1e-3 * objective_at_zero)
 
 
+FAR = 3  # times what is wanted: a guessed gap that leaves a certificate no hope, as guesses are rather low
+
+
 class CertifiedSolver(BaseEstimator):
     """A solver that ends at the optimum and says how near it is; it has no learning rate."""
 
@@ -44,8 +47,10 @@ class Due:
 
     def __init__(self, first):
         self.next = first
-        self.latest = 8  # whatever a cheaper guess says
+        self.latest = 8  # whatever a cheaper guess says, unless it is far from what is wanted, and falls
         self.last = None
+        self.next_guess = first
+        self.last_guess = None
 
     def is_now(self, n_passes):
         return n_passes >= self.next
@@ -60,3 +65,19 @@ class Due:
         self.last = n_passes, gap
         self.next = n_passes + wait
         self.latest = 2 * n_passes
+
+    def see_guess(self, n_passes, guess, wanted):
+        """Take a guess of the gap: it sets when the next is worth its time, and may put `latest` off."""
+        wait = 1
+        falls = False
+        if self.last_guess is not None:
+            passes, before = self.last_guess
+            falls = 0 < guess < before
+            if falls and 0 < wanted < guess:
+                speed = math.log(before / guess) / (n_passes - passes)
+                # Half of the way: guesses are noisy, and a late one costs more than one too many.
+                wait = math.floor(math.log(guess / wanted) / speed / 2)
+        self.last_guess = n_passes, guess
+        if falls and guess > FAR * wanted and n_passes >= self.latest:
+            self.latest = 2 * n_passes
+        self.next_guess = min(n_passes + max(1, min(wait, n_passes // 3)), self.latest)

@@ -266,6 +266,8 @@ class DualAscent:
         """
         if not self._can_guess(problem):
             return False
+        if state.n_passes < state.due.next_guess:
+            return True
         model = self.model(problem, state)
         loss, gap = row_gaps(
             problem.rows,
@@ -282,9 +284,11 @@ class DualAscent:
         gap += distance(state.arrays.primal, center.coef, center.stretch, by_column)
         state.guess = gap
         objective = loss + problem.penalty.l2 / 2 * sum_sizes(model.coef)[1]
+        wanted = SLACK * self._wanted(problem, objective)
+        state.due.see_guess(state.n_passes, gap, wanted)
         if state.n_passes >= state.due.latest:
             return False  # where gaps rise, only certificates tell
-        return gap * state.optimism > SLACK * self._wanted(problem, objective)
+        return gap * state.optimism > wanted
 
     def _wanted(self, problem, objective):
         """The gap that the caller waits for."""
