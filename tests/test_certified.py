@@ -313,7 +313,7 @@ def test_guesses_that_fall_put_certificates_off():
     assert due.next_guess == 18
     near = Due(first=3)
     near.see_guess(7, 1e-2, 1e-4)
-    near.see_guess(8, 2e-4, 1e-4)
+    near.see_guess(8, 9e-5, 1e-4)
     assert near.latest == 8
 
 

@@ -10,9 +10,6 @@ def wanted_gap(tol, objective, objective_at_zero):
     return (tol or 0.0) * max(objective, 1e-3 * objective_at_zero)
 
 
-FAR = 3  # times what is wanted: a guessed gap that leaves a certificate no hope, as guesses are rather low
-
-
 class CertifiedSolver(BaseEstimator):
     """A solver that ends at the optimum and says how near it is; it has no learning rate."""
 
@@ -47,7 +44,7 @@ class Due:
 
     def __init__(self, first):
         self.next = first
-        self.latest = 8  # whatever a cheaper guess says, unless it is far from what is wanted, and falls
+        self.latest = 8  # whatever a cheaper guess says, unless that falls and is above what is wanted
         self.last = None
         self.next_guess = first
         self.last_guess = None
@@ -78,6 +75,6 @@ class Due:
                 # Half of the way: guesses are noisy, and a late one costs more than one too many.
                 wait = math.floor(math.log(guess / wanted) / speed / 2)
         self.last_guess = n_passes, guess
-        if falls and guess > FAR * wanted and n_passes >= self.latest:
-            self.latest = 2 * n_passes
+        if falls and guess > wanted and n_passes >= self.latest:
+            self.latest = 2 * n_passes  # guesses are rather low, so there is no hope yet
         self.next_guess = min(n_passes + max(1, min(wait, n_passes // 3)), self.latest)

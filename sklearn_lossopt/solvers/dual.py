@@ -26,18 +26,24 @@ from ..kernels.dual import (
     uphill,
 )
 from ..kernels.evaluate import sum_sizes
+from ..kernels.losses import CRAMMER_SINGER, HINGE, WESTON_WATKINS
 from ..kernels.rows import aligned_zeros, padded
 from ..kernels.vectors import padded_outputs
 from ..problem import Model
 from .certified import CertifiedSolver, Due, wanted_gap
-from .proximal import Center, choose_kappa, extrapolation, geometry, tuning, widened
+from .proximal import Center, choose_kappa, extrapolation, geometry, rows_overlap, tuning, widened
 from .warm import begin
 
-STILL = 0.15  # a row whose dual variables changed by less than so much of the mean change pauses,
-LONGEST_PAUSE = 3  # for at most so many passes
+# A row whose dual variables changed by less than so much of the mean change pauses, so many passes at most.
+# Of a hinge those at a bound hardly ever move again, of a smooth loss all go on to move a little.
+PAUSE_OF_HINGE, PAUSE_OF_SMOOTH = (0.08, 5), (0.3, 3)
+HINGES = (HINGE, WESTON_WATKINS, CRAMMER_SINGER)  # not squared
 # What a free intercept counts for in a row's curvature beside all features together. More of it lets the
 # intercept move further in a pass but shortens each step of the coefficients: 0.1 to 0.3 do best.
 INTERCEPT_SHARE = 0.2
+# After so many passes, and whenever they have doubled, kappa is halved: what takes long is ill-conditioned,
+# and there the steps of the proximal point are what is slow. (Not where rows hardly overlap: measured.)
+LOOSENS_AT = 32
 # What a thread counts its own changes for, with n_jobs of them: n_jobs is safe whatever the data, 1 is not;
 # this much between them has done on all data so far, and where a gap rises it becomes n_jobs.
 SPREAD = 0.4
@@ -113,6 +119,7 @@ class DualRun:
     center: Center = None
     kappa: float = 0.0
     least_pull: float = 0.0
+    loosens_at: int | None = None  # the pass after which kappa is halved
     spread: float = 1.0  # see `kernels.dual.dual_pass`
     n_passes: int = 0
     n_steps: int = 0
@@ -182,12 +189,16 @@ class DualAscent:
         state.least_pull = tuning(problem).least_pull
         state.spread = 1 + SPREAD * (self.n_jobs - 1)
         state.kappa = choose_kappa(problem)
+        if state.kappa > 0 and rows_overlap(problem):
+            state.loosens_at = LOOSENS_AT
         self._place(problem, state, model, gradient)
         return state
 
     def run_pass(self, problem, state, factor):
         """One pass over the rows; `factor` is for solvers with a learning rate."""
-        if state.n_passes:
+        if state.n_passes == state.loosens_at:
+            self._loosen(problem, state)
+        elif state.n_passes:
             self._move_center(problem, state)
         order = self._to_visit(problem, state)
         if state.team is None:
@@ -238,14 +249,16 @@ class DualAscent:
 
     def _to_visit(self, problem, state):
         """The rows of a pass, in order: those that hardly moved in their last visit pause for a while."""
-        order = state.rng.permutation(problem.index) if self.shuffle else problem.index
-        if state.n_passes < 2:
-            return order
-        moved = state.arrays.moved[order]
-        mean = math.sqrt(np.square(moved, dtype=np.float64).mean())
-        wanted = (moved > STILL * mean) | (state.paused[order] >= LONGEST_PAUSE)
-        state.paused[order] = np.where(wanted, 0, state.paused[order] + 1)
-        return order[wanted] if wanted.any() else order
+        rows = problem.index
+        if state.n_passes >= 2:
+            still, longest = PAUSE_OF_HINGE if problem.loss in HINGES else PAUSE_OF_SMOOTH
+            moved, paused = state.arrays.moved[rows], state.paused[rows]
+            mean = math.sqrt(np.dot(moved, moved) / len(moved))
+            wanted = (moved > still * mean) | (paused >= longest)
+            state.paused[rows] = np.where(wanted, 0, paused + 1)
+            if wanted.any():
+                rows = rows[wanted]
+        return state.rng.permutation(rows) if self.shuffle else rows
 
     def is_due(self, state):
         """Whether a certificate is worth its time now."""
@@ -313,7 +326,8 @@ class DualAscent:
         wanted = self._wanted(problem, certificate.objective)
         state.due.see(state.n_passes, certificate.gap, wanted)
         if self._can_guess(problem):
-            state.due.next = state.n_passes + 1  # guesses say when
+            # Guesses say when; of long runs' last passes each would pass for the last.
+            state.due.next = state.n_passes + max(1, state.n_passes // 20)
             if 0 < state.guess < math.inf:
                 state.optimism = max(1.0, min(certificate.gap / state.guess, 10 * state.optimism))
         if certificate.gap > wanted:
@@ -379,6 +393,12 @@ class DualAscent:
             stretch=widened((kappa * metric) ** 2 / curvature / (2 * l2 or math.inf), width, np.float64),
             least_pull=max(state.least_pull, l2 / (l2 + kappa * float(metric.max()))),
         )
+
+    def _loosen(self, problem, state):
+        """Let the proximal point go by larger steps where many have not been enough."""
+        state.loosens_at *= 2
+        state.kappa /= 2
+        self._place(problem, state, self.model(problem, state))
 
     def _move_center(self, problem, state):
         """The outer step: extrapolate the proximal point, or begin momentum anew where it leads uphill."""

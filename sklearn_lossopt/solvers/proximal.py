@@ -76,10 +76,15 @@ def geometry(problem):
     return shift, np.where(constant, 0, second_moment), np.where(constant, 1.0, size)
 
 
+def rows_overlap(problem):
+    """Whether most rows have features in common."""
+    return problem.row_length > MOST_DENSITY * problem.n_features
+
+
 def tuning(problem):
     """The loss's `Tuning`, for rows like these."""
     overlapping, sparse = TUNING[problem.loss]
-    return overlapping if problem.row_length > MOST_DENSITY * problem.n_features else sparse
+    return overlapping if rows_overlap(problem) else sparse
 
 
 def choose_kappa(problem):
