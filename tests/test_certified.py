@@ -360,11 +360,15 @@ class TestWarmStart:
     def test_another_alpha(self, estimator, factor, digits):
         X, y = digits
         estimator = clone(estimator).set_params(alpha=1e-2, solver="sdca", warm_start=True, max_iter=2000)
-        model = estimator.fit(X, y).set_params(alpha=1e-2 * factor).fit(X, y)
-        cold = clone(model).set_params(warm_start=False).fit(X, y)
-        assert model.converged_
-        assert cold.converged_
-        assert model.n_iter_ < cold.n_iter_
+        model = estimator.fit(X, y).set_params(alpha=1e-2 * factor, max_iter=3)
+        cold = clone(model).set_params(warm_start=False)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            model.fit(X, y)
+            cold.fit(X, y)
+        # The last passes to a tight gap are the same from everywhere: what a warm start saves are the first.
+        assert model.dual_gap_ < 0.7 * cold.dual_gap_
+        assert model.set_params(max_iter=2000).fit(X, y).converged_
 
     def test_pickles_do_not_carry_dual_variables(self, digits):
         X, y = digits

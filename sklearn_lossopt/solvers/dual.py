@@ -41,6 +41,9 @@ HINGES = (HINGE, WESTON_WATKINS, CRAMMER_SINGER)  # not squared
 # What a free intercept counts for in a row's curvature beside all features together. More of it lets the
 # intercept move further in a pass but shortens each step of the coefficients: 0.1 to 0.3 do best.
 INTERCEPT_SHARE = 0.2
+# Where the penalty is so strong that coefficients vanish, the intercept is all there is: 1 / kappa of it is
+# at least so much (or the number of rows, which makes a row's curvature 1).
+LEAST_INTERCEPT_SCALE = 100.0
 # After so many passes, and whenever they have doubled, kappa is halved: what takes long is ill-conditioned,
 # and there the steps of the proximal point are what is slow. (Not where rows hardly overlap: measured.)
 LOOSENS_AT = 32
@@ -356,7 +359,8 @@ class DualAscent:
         scale = 1 / np.sqrt(curvature)
         intercept_scale = 0.0
         if problem.fit_intercept:
-            intercept_scale = INTERCEPT_SHARE * max(float((second_moment / curvature).sum()), 1.0)
+            features = INTERCEPT_SHARE * float((second_moment / curvature).sum())
+            intercept_scale = max(features, min(LEAST_INTERCEPT_SCALE, len(problem.index)))
         arrays = state.arrays
         by_column = not problem.is_sparse
         width = arrays.primal.shape[1 if by_column else 0]
