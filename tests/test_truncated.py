@@ -190,7 +190,7 @@ def test_separable_classes_without_a_penalty_end():
 
 def test_a_relay_ends_with_the_proven_gap(digits):
     X, y = digits
-    model = SoftmaxClassifier(solver=Relay(SDCA(), Newton(), 6, 6), random_state=0).fit(X, y)
+    model = SoftmaxClassifier(solver=Relay(SDCA(), Newton(), 6, 6, 6), random_state=0).fit(X, y)
     relative = np.array(model.dual_gap_curve_) / model.loss_curve_
     assert model.converged_
     assert model.n_iter_ > 6

@@ -28,6 +28,7 @@ PRODUCT, ENTRY = 0.1, 120.0  # of second order: a multiply-add of a Hessian, arr
 STEPS = {"newton": 6, "interior_point": 40}
 MOST_STEPS = {"newton": 10, "interior_point": 60}
 MOST_STEPS_OF_CRAMMER_SINGER = 100
+USUAL = 0.7  # steps that it takes mostly, as a share of these
 PRODUCTS = 70  # with softmax's Hessian, or what takes as long, of Newton's method after dual ascent
 SCATTERED = 5.0  # a multiply-add of sparse rows in these, over one of dense rows
 ARRAYS = {"newton": 7, "interior_point": 12}  # float64 by row and output
@@ -83,7 +84,9 @@ def choose(problem, tol, max_iter):
     if passes < LEAST_PASSES:
         return second
     most = round(min(2 * head_start, max_iter))
-    return Relay(SDCA(), newton.Newton() if second == "newton" else interior.InteriorPoint(), passes, most)
+    latest = max(passes, min(most, max_iter - round(USUAL * steps)))
+    follower = newton.Newton() if second == "newton" else interior.InteriorPoint()
+    return Relay(SDCA(), follower, passes, latest, most)
 
 
 def _second_order_time(problem, name):

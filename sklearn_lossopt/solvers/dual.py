@@ -31,7 +31,7 @@ from ..kernels.rows import aligned_zeros, padded
 from ..kernels.vectors import padded_outputs
 from ..problem import Model
 from .certified import CertifiedSolver, Due, wanted_gap
-from .proximal import Center, choose_kappa, extrapolation, geometry, rows_overlap, tuning, widened
+from .proximal import Center, choose_kappa, extrapolation, geometry, tuning, widened
 from .warm import begin
 
 # A row whose dual variables changed by less than so much of the mean change pauses, so many passes at most.
@@ -41,12 +41,10 @@ HINGES = (HINGE, WESTON_WATKINS, CRAMMER_SINGER)  # not squared
 # What a free intercept counts for in a row's curvature beside all features together. More of it lets the
 # intercept move further in a pass but shortens each step of the coefficients: 0.1 to 0.3 do best.
 INTERCEPT_SHARE = 0.2
-# Where the penalty is so strong that coefficients vanish, the intercept is all there is: 1 / kappa of it is
-# at least so much (or the number of rows, which makes a row's curvature 1).
+# Where the penalty is so strong that coefficients vanish, the intercept is all there is; and that of a rare
+# class has little to pull it. So 1 / kappa of it is at least so much, and 1 / the rarest class's share (but
+# at most the number of rows, which makes a row's curvature 1).
 LEAST_INTERCEPT_SCALE = 100.0
-# After so many passes, and whenever they have doubled, kappa is halved: what takes long is ill-conditioned,
-# and there the steps of the proximal point are what is slow. (Not where rows hardly overlap: measured.)
-LOOSENS_AT = 32
 # What a thread counts its own changes for, with n_jobs of them: n_jobs is safe whatever the data, 1 is not;
 # this much between them has done on all data so far, and where a gap rises it becomes n_jobs.
 SPREAD = 0.4
@@ -122,6 +120,7 @@ class DualRun:
     center: Center = None
     kappa: float = 0.0
     least_pull: float = 0.0
+    least_intercept_scale: float = 0.0
     loosens_at: int | None = None  # the pass after which kappa is halved
     spread: float = 1.0  # see `kernels.dual.dual_pass`
     n_passes: int = 0
@@ -189,11 +188,13 @@ class DualAscent:
         )
         if previous is not None:
             state.optimism = previous.optimism
-        state.least_pull = tuning(problem).least_pull
+        tuned = tuning(problem)
+        state.least_pull = tuned.least_pull
         state.spread = 1 + SPREAD * (self.n_jobs - 1)
         state.kappa = choose_kappa(problem)
-        if state.kappa > 0 and rows_overlap(problem):
-            state.loosens_at = LOOSENS_AT
+        if state.kappa > 0:
+            state.loosens_at = tuned.loosens_at
+        state.least_intercept_scale = least_intercept_scale(problem)
         self._place(problem, state, model, gradient)
         return state
 
@@ -360,7 +361,7 @@ class DualAscent:
         intercept_scale = 0.0
         if problem.fit_intercept:
             features = INTERCEPT_SHARE * float((second_moment / curvature).sum())
-            intercept_scale = max(features, min(LEAST_INTERCEPT_SCALE, len(problem.index)))
+            intercept_scale = max(features, state.least_intercept_scale)
         arrays = state.arrays
         by_column = not problem.is_sparse
         width = arrays.primal.shape[1 if by_column else 0]
@@ -436,3 +437,11 @@ class DualAscent:
             center.intercept_before = arrays.intercept.copy()
             arrays.intercept[...] += new - center.intercept
             center.intercept = new
+
+
+def least_intercept_scale(problem):
+    """What 1 / kappa of the intercept should be at least: see `LEAST_INTERCEPT_SCALE`."""
+    rows = problem.index
+    shares = np.bincount(problem.target[rows], problem.share[rows])
+    rarest = float(shares[shares > 0].min(initial=1.0))
+    return min(max(LEAST_INTERCEPT_SCALE, 1 / rarest), float(len(rows)))

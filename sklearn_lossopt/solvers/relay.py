@@ -12,20 +12,34 @@ from dataclasses import dataclass, field
 from .certified import CertifiedSolver, wanted_gap
 
 NEARLY = 1.05  # passes expected, over those that there may be, at which the first goes on all the same
+USUAL_POWER = 1.5  # of the passes, by which gaps fall, where certificates do not tell
 
 
 class Relay(CertifiedSolver):
-    """Two solvers, the passes that the first may take, and those that it may take if it is nearly there."""
+    """Two solvers, and when the second takes over.
 
-    def __init__(self, first, second, passes, most):
+    Parameters
+    ----------
+    first, second : CertifiedSolver
+        The two.
+    passes : int
+        Those that the first may take.
+    latest : int
+        The last pass after which the second has time enough.
+    most : int
+        Passes that the first may take if it is nearly there.
+    """
+
+    def __init__(self, first, second, passes, latest, most):
         self.first = first
         self.second = second
         self.passes = passes
+        self.latest = latest
         self.most = most
 
     def runner(self, tol, shuffle, n_jobs=1):
         runners = [solver.runner(tol, shuffle, n_jobs) for solver in (self.first, self.second)]
-        return RelayRunner((self.first.name, self.second.name), runners, self.passes, self.most, tol)
+        return RelayRunner((self.first.name, self.second.name), runners, self, tol)
 
 
 @dataclass
@@ -36,7 +50,7 @@ class RelayRun:
     runner: object
     run: object
     rng: object
-    until: int  # the pass after which the second takes over
+    until: float  # the pass after which the second takes over
     n_passes: int = 0
     n_steps_before: int = 0
     rate: float = float("nan")
@@ -65,26 +79,21 @@ class RelayRunner:
 
     certifies = True
 
-    def __init__(self, names, runners, passes, most, tol):
+    def __init__(self, names, runners, relay, tol):
         self.names = names
         self.runners = runners
-        self.passes = passes
-        self.most = most
+        self.relay = relay
         self.tol = tol
 
     def start(self, problem, model, rng, previous=None):
         """Prepare the first."""
         run = self.runners[0].start(problem, model, rng, previous)
-        return RelayRun(self.names[0], self.runners[0], run, rng, self.passes)
+        return RelayRun(self.names[0], self.runners[0], run, rng, self.relay.passes)
 
     def run_pass(self, problem, state, factor):
         """A pass of the one whose turn it is."""
         if state.n_passes == state.until:
-            expected = passes_expected(state.seen)
-            if state.until < expected <= NEARLY * self.most:
-                state.until = min(expected, self.most)
-            elif self.passes < state.until:  # too late for the second
-                state.until = max(state.until, self.most)
+            state.until = self.extended(state)
         if state.n_passes == state.until:
             model = state.runner.model(problem, state.run)
             following = self.runners[1].start(problem, model, state.rng)
@@ -93,6 +102,16 @@ class RelayRunner:
             state.solver, state.runner, state.run = self.names[1], self.runners[1], following
         state.n_passes += 1
         state.runner.run_pass(problem, state.run, factor)
+
+    def extended(self, state):
+        """The pass after which the second takes over: this one, or later if the first is nearly there."""
+        now, latest, most = state.n_passes, self.relay.latest, self.relay.most
+        expected = passes_expected(state.seen)
+        if expected > NEARLY * most:
+            return now
+        if now < latest:
+            return max(now + 1, min(expected, latest))
+        return math.inf if latest < most else now  # now or never
 
     def is_due(self, state):
         """As the one whose turn it is."""
@@ -126,11 +145,14 @@ def passes_expected(seen):
     if not seen:
         return math.inf
     passes, gap, wanted = seen[-1]
+    if not 0 < wanted < gap < math.inf:
+        return math.inf
+    power = USUAL_POWER
     # Certificates of neighbouring passes tell nothing of how gaps fall.
     early = [(p, g) for p, g, _ in seen if 1 <= p <= 0.75 * passes]
-    if not early or not 0 < wanted < gap < early[-1][1] < math.inf:
-        return math.inf
-    before, gap_before = early[-1]
-    power = math.log(gap_before / gap) / math.log(passes / before)
-    more = math.log(gap / wanted) / power
-    return math.ceil(passes * math.exp(more)) if more < 1 else math.inf
+    if early:
+        before, gap_before = early[-1]
+        power = math.log(gap_before / gap) / math.log(passes / before)
+    more = math.log(gap / wanted)
+    # Beyond e times as many nobody waits, and the power says little.
+    return math.ceil(passes * math.exp(more / power)) if more < power else math.inf
