@@ -100,7 +100,10 @@ def choose_kappa(problem):
         return float((second_moment / (l2 + kappa * metric)).sum()) / n_rows
 
     without = min(curvature(0.0), MOST_GROWTH) if l2 > 0 else MOST_GROWTH
-    wanted = tuned.curvature * without**tuned.growth
+    growth = tuned.growth
+    if problem.penalty.l1 and not rows_overlap(problem):
+        growth *= l2 / (l2 + problem.penalty.l1)  # what it grows for is weak L2: L1 leaves few features
+    wanted = tuned.curvature * without**growth
     if l2 > 0 and curvature(0.0) <= wanted:
         return 0.0
     # With no L2 the curvature is that at kappa = 1 over kappa: an upper end of the search.
