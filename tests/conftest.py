@@ -19,6 +19,14 @@ def digits():
 
 
 @pytest.fixture(scope="session")
+def three(digits):
+    """Three classes of the digits."""
+    X, y = digits
+    keep = y < 3
+    return X[keep], y[keep]
+
+
+@pytest.fixture(scope="session")
 def breast_cancer():
     """Two classes, standardized features."""
     X, y = load_breast_cancer(return_X_y=True)
