@@ -1,4 +1,4 @@
-"""Estimators of the minibatch contract, which several test files share; and how to stream rows through one."""
+"""Estimators of the minibatch contract, which several test files share; and a stream through one."""
 
 import numpy as np
 import pytest
