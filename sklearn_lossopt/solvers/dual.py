@@ -26,7 +26,7 @@ from ..kernels.dual import (
     uphill,
 )
 from ..kernels.evaluate import sum_sizes
-from ..kernels.losses import CRAMMER_SINGER, HINGE, WESTON_WATKINS
+from ..kernels.losses import CRAMMER_SINGER, HINGE, LOGISTIC, SOFTMAX, WESTON_WATKINS
 from ..kernels.rows import aligned_zeros, padded
 from ..kernels.vectors import padded_outputs
 from ..problem import Model
@@ -41,9 +41,9 @@ HINGES = (HINGE, WESTON_WATKINS, CRAMMER_SINGER)  # not squared
 # What a free intercept counts for in a row's curvature beside all features together. More of it lets the
 # intercept move further in a pass but shortens each step of the coefficients: 0.1 to 0.3 do best.
 INTERCEPT_SHARE = 0.2
-# Where the penalty is so strong that coefficients vanish, the intercept is all there is; and that of a rare
-# class has little to pull it. So 1 / kappa of it is at least so much, and 1 / the rarest class's share (but
-# at most the number of rows, which makes a row's curvature 1).
+# Where the penalty is so strong that coefficients vanish, the intercept is all there is: 1 / kappa of it is
+# at least so much, and of logistic losses, whose rare classes pull it with a curvature of their share alone,
+# 1 / the rarest class's share (but at most the number of rows, which makes a row's curvature 1).
 LEAST_INTERCEPT_SCALE = 100.0
 # What a thread counts its own changes for, with n_jobs of them: n_jobs is safe whatever the data, 1 is not;
 # this much between them has done on all data so far, and where a gap rises it becomes n_jobs.
@@ -441,7 +441,8 @@ class DualAscent:
 
 def least_intercept_scale(problem):
     """What 1 / kappa of the intercept should be at least: see `LEAST_INTERCEPT_SCALE`."""
-    rows = problem.index
-    shares = np.bincount(problem.target[rows], problem.share[rows])
-    rarest = float(shares[shares > 0].min(initial=1.0))
-    return min(max(LEAST_INTERCEPT_SCALE, 1 / rarest), float(len(rows)))
+    least = LEAST_INTERCEPT_SCALE
+    if problem.loss in (SOFTMAX, LOGISTIC):
+        shares = np.bincount(problem.target[problem.index], problem.share[problem.index])
+        least = max(least, 1 / float(shares[shares > 0].min()))
+    return min(least, float(len(problem.index)))
