@@ -45,6 +45,9 @@ INTERCEPT_SHARE = 0.2
 # at least so much, and of logistic losses, whose rare classes pull it with a curvature of their share alone,
 # 1 / the rarest class's share (but at most the number of rows, which makes a row's curvature 1).
 LEAST_INTERCEPT_SCALE = 100.0
+# Hinges take many passes anyway: before this one kappa is halved only if the proximal point's part of the gap
+# is more than so many times that of the rows. (Smooth losses converge so fast that what takes long lags.)
+LOOSENS_SURELY_AT, LAG = 128, 2.0
 # What a thread counts its own changes for, with n_jobs of them: n_jobs is safe whatever the data, 1 is not;
 # this much between them has done on all data so far, and where a gap rises it becomes n_jobs.
 SPREAD = 0.4
@@ -276,29 +279,14 @@ class DualAscent:
         )
 
     def _is_hopeless(self, problem, state):
-        """Whether a sample of the rows says that the gap is still too large: a certificate costs passes.
-
-        The guess is ``mean(loss + loss* + <s, a>) + |l2 W - v|^2 / (2 l2)``, all of it not negative. It
-        knows nothing of what a free intercept costs; the certificates so far tell.
-        """
+        """Whether a sample of the rows says that the gap is still too large: a certificate costs passes."""
         if not self._can_guess(problem):
             return False
         if state.n_passes < state.due.next_guess:
             return True
         model = self.model(problem, state)
-        loss, gap = row_gaps(
-            problem.rows,
-            np.ascontiguousarray(problem.index[:: len(problem.index) // SAMPLE]),
-            problem.target,
-            problem.share,
-            problem.loss,
-            *model,
-            state.arrays.dual,
-            *unmoved(problem.n_outputs),
-        )
-        by_column = not problem.is_sparse
-        center = state.center
-        gap += distance(state.arrays.primal, center.coef, center.stretch, by_column)
+        loss, of_rows, of_penalty = self._guess(problem, state, model)
+        gap = of_rows + of_penalty
         state.guess = gap
         objective = loss + problem.penalty.l2 / 2 * sum_sizes(model.coef)[1]
         wanted = SLACK * self._wanted(problem, objective)
@@ -306,6 +294,26 @@ class DualAscent:
         if state.n_passes >= state.due.latest:
             return False  # where gaps rise, only certificates tell
         return gap * state.optimism > wanted
+
+    def _guess(self, problem, state, model):
+        """Loss and gap by a sample of the rows: ``mean(loss + loss* + <s, a>) + |l2 W - v|^2 / (2 l2)``.
+
+        The gap comes in these two parts, neither of them negative: what rows are from the best for their
+        scores, and what the proximal point lags behind. It knows nothing of what a free intercept costs;
+        the certificates so far tell.
+        """
+        loss, of_rows = row_gaps(
+            problem.rows,
+            np.ascontiguousarray(problem.index[:: max(1, len(problem.index) // SAMPLE)]),
+            problem.target,
+            problem.share,
+            problem.loss,
+            *model,
+            state.arrays.dual,
+            *unmoved(problem.n_outputs),
+        )
+        center, by_column = state.center, not problem.is_sparse
+        return loss, of_rows, distance(state.arrays.primal, center.coef, center.stretch, by_column)
 
     def _wanted(self, problem, objective):
         """The gap that the caller waits for."""
@@ -402,8 +410,13 @@ class DualAscent:
     def _loosen(self, problem, state):
         """Let the proximal point go by larger steps where many have not been enough."""
         state.loosens_at *= 2
+        model = self.model(problem, state)
+        if problem.loss in HINGES and state.n_passes < LOOSENS_SURELY_AT:
+            _, of_rows, of_penalty = self._guess(problem, state, model)
+            if of_penalty <= LAG * of_rows:
+                return
         state.kappa /= 2
-        self._place(problem, state, self.model(problem, state))
+        self._place(problem, state, model)
 
     def _move_center(self, problem, state):
         """The outer step: extrapolate the proximal point, or begin momentum anew where it leads uphill."""

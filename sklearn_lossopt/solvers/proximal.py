@@ -30,9 +30,9 @@ SQUARED = losses.SQUARED
 TUNING = {
     losses.SOFTMAX: (Tuning(0.9, 0.33, 0.05, 32), Tuning(10.0, 0.25, 0.05)),
     losses.LOGISTIC: (Tuning(0.9, 0.33, 0.05, 32), Tuning(10.0, 0.25, 0.05)),
-    losses.HINGE: (Tuning(0.2, 0.2, 0.5, 96), Tuning(0.45, 0.7, 0.6)),
-    losses.WESTON_WATKINS: (Tuning(0.2, 0.2, 0.5, 96), Tuning(0.45, 0.7, 0.6)),
-    losses.CRAMMER_SINGER: (Tuning(0.2, 0.2, 0.5, 96), Tuning(0.45, 0.7, 0.6)),
+    losses.HINGE: (Tuning(0.2, 0.2, 0.5, 32), Tuning(0.45, 0.7, 0.6)),
+    losses.WESTON_WATKINS: (Tuning(0.2, 0.2, 0.5, 32), Tuning(0.45, 0.7, 0.6)),
+    losses.CRAMMER_SINGER: (Tuning(0.2, 0.2, 0.5, 32), Tuning(0.45, 0.7, 0.6)),
     losses.HINGE + SQUARED: (Tuning(0.15, 0.25, 0.1, 32), Tuning(1.0, 0.45, 0.5)),
     losses.WESTON_WATKINS + SQUARED: (Tuning(0.08, 0.15, 0.1, 32), Tuning(1.0, 0.45, 0.5)),
     losses.CRAMMER_SINGER + SQUARED: (Tuning(0.08, 0.15, 0.1, 32), Tuning(1.0, 0.45, 0.5)),
