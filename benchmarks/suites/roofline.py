@@ -35,7 +35,7 @@ MOST_BYTES = 300 << 20  # of X
 PASSES = 2, 6
 DENSE_CEILING, PREDICT_CEILING, PREDICT_FLOOR, CSR_FLOOR = 2.0, 1.5, 0.95, 3.0  # 5% is noise
 PREDICTION_SHAPES = ((500_000, 16, 10), (50_000, 784, 1), (50_000, 784, 10), (10_000, 3072, 100))
-SPARSE_SHAPE, SPARSE_PER_ROW, SPARSE_CLASSES = (100_000, 100_000), 20, 20
+SPARSE_SHAPE, SPARSE_PER_ROW, SPARSE_CLASSES = (1_000_000, 100_000), 20, 20
 
 
 def _dense_cells():
@@ -270,7 +270,7 @@ def _csr_table(machine, rows_of, with_saga, repeats, batch=128):
         n_outputs = len(np.unique(y))
         seconds = _epoch(_momentum(batch), X, y, repeats)
         cells = _cells(machine, seconds, _csr_work(X, n_outputs, batch), X.dtype)[:-1]
-        if with_saga and name in real:
+        if with_saga:
             saga = _epoch(_saga, X, y, repeats)
             cells += [
                 f"{1e3 * saga:.2f}",

@@ -248,7 +248,10 @@ def _add_gradient_csr(rows, index, slopes, gradient, touched, n_touched, source,
     """
     lines, slot = touched
     indptr = rows.indptr
+    is_far = gradient.size * gradient.itemsize > NEAR
     for i in range(index.size):
+        if is_far and i + 1 < index.size:
+            prefetch_coef(rows, index[i + 1], gradient)
         start, stop = indptr[index[i]], indptr[index[i] + 1]
         indices = rows.indices[start:stop]
         for p in range(indices.size):

@@ -306,16 +306,16 @@ def _exp(typing_context, vector):
         bits = vector.dtype.bitwidth
         least, bias, mantissa = (-87.0, 127, 23) if bits == 32 else (-708.0, 1023, 52)
         x = maker.largest(arguments[0], maker.constant(least))
-        scaled = builder.fsub(
-            builder.fmul(x, maker.constant(LOG2_E), flags=FLAGS), maker.constant(0.5), flags=FLAGS
-        )
-        n = builder.fptosi(scaled, maker.integers(0).type)
-        whole = builder.sitofp(n, maker.type)
+        scaled = builder.fmul(x, maker.constant(LOG2_E), flags=FLAGS)
+        whole = maker.call(f"rint.{maker.suffix}", maker.type, scaled)
         r = builder.fsub(x, builder.fmul(whole, maker.constant(LOG_2), flags=FLAGS), flags=FLAGS)
         p = maker.constant(SERIES[bits][0])
         for term in SERIES[bits][1:]:
             p = builder.fadd(builder.fmul(p, r, flags=FLAGS), maker.constant(term), flags=FLAGS)
-        power = builder.shl(builder.add(n, maker.integers(bias)), maker.integers(mantissa))
+        # Added to a number whose last bit is 1, an integer is in the last bits: many processors cannot
+        # convert vectors of 64-bit integers.
+        n = builder.fadd(whole, maker.constant(1.5 * 2.0**mantissa + bias), flags=FLAGS)
+        power = builder.shl(builder.bitcast(n, maker.integers(0).type), maker.integers(mantissa))
         return builder.fmul(p, builder.bitcast(power, maker.type), flags=FLAGS)
 
     return vector(vector), generate
@@ -334,20 +334,22 @@ def _log(typing_context, vector):
         maker = _Maker(context, builder, vector)
         x = maker.largest(arguments[0], maker.constant(1e-308))
         bits = builder.bitcast(x, maker.integers(0).type)
-        n = builder.sub(builder.ashr(bits, maker.integers(52)), maker.integers(1023))
+        # The exponent's bits as the last ones of 2^52, as in `_exp`; x > 0, so there is no sign.
+        n = builder.or_(builder.lshr(bits, maker.integers(52)), maker.integers(0x4330000000000000))
+        n = builder.fsub(builder.bitcast(n, maker.type), maker.constant(2.0**52 + 1023))
         m = builder.and_(bits, maker.integers(0xFFFFFFFFFFFFF))
         m = builder.bitcast(builder.or_(m, maker.integers(0x3FF0000000000000)), maker.type)
         is_large = builder.fcmp_ordered(">", m, maker.constant(ROOT_2))
         m = builder.select(is_large, builder.fmul(m, maker.constant(0.5)), m)
-        n = builder.select(is_large, builder.add(n, maker.integers(1)), n)
         one = maker.constant(1.0)
+        n = builder.select(is_large, builder.fadd(n, one), n)
         s = builder.fdiv(builder.fsub(m, one), builder.fadd(m, one))
         z = builder.fmul(s, s)
         p = maker.constant(LOG_SERIES[0])
         for term in LOG_SERIES[1:]:
             p = builder.fadd(builder.fmul(p, z, flags=FLAGS), maker.constant(term), flags=FLAGS)
         p = builder.fmul(builder.fadd(s, s), p)
-        whole = builder.fmul(builder.sitofp(n, maker.type), maker.constant(LOG_2), flags=FLAGS)
+        whole = builder.fmul(n, maker.constant(LOG_2), flags=FLAGS)
         return builder.fadd(p, whole, flags=FLAGS)
 
     return vector(vector), generate
