@@ -14,8 +14,10 @@ from sklearn.exceptions import ConvergenceWarning
 from test_certificate import public_loss
 
 from sklearn_lossopt import LinearSVMClassifier, SoftmaxClassifier
+from sklearn_lossopt.kernels.losses import WESTON_WATKINS
 from sklearn_lossopt.penalties import ElasticNet
-from sklearn_lossopt.solvers import SDCA, Momentum, Newton
+from sklearn_lossopt.problem import Problem, as_rows
+from sklearn_lossopt.solvers import SDCA, Momentum, Newton, dual
 from sklearn_lossopt.solvers.certified import Due
 from sklearn_lossopt.solvers.choice import choose
 from sklearn_lossopt.solvers.relay import Relay, RelayRun, passes_expected
@@ -219,7 +221,7 @@ def test_early_stopping_with_a_certified_solver(digits):
 
 @pytest.mark.parametrize("solver", ["sdca", "newton"])
 def test_interruption_leaves_a_fitted_model(solver, digits, monkeypatch):
-    from sklearn_lossopt.solvers import dual, newton
+    from sklearn_lossopt.solvers import newton
 
     runner = {"sdca": dual.DualAscent, "newton": newton.NewtonSteps}[solver]
     original = runner.run_pass
@@ -237,6 +239,41 @@ def test_interruption_leaves_a_fitted_model(solver, digits, monkeypatch):
     assert model.score(X, y) > 0.8
     assert model.dual_gap_ > 0
     assert not model.converged_
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_a_rare_class_has_its_intercept_soon(n_classes):
+    n_rows = 100_000
+    X = np.random.default_rng(0).standard_normal((n_rows, 2))
+    y = np.where(np.arange(n_rows) < n_classes - 1, np.arange(n_rows) + 1, 0)  # a row of each but one
+    model = SoftmaxClassifier(alpha=1.0, solver="sdca", random_state=0).fit(X, y)
+    assert model.converged_
+    assert model.n_iter_ <= 25  # 42 to 52 where the intercept's scale does not know of the share
+
+
+@pytest.mark.parametrize(("alpha", "is_halved"), [(1e-4, True), (0.01, False)])
+def test_kappa_of_hinges_is_halved_early_only_where_the_proximal_point_lags(alpha, is_halved, digits):
+    X, y = digits  # separable: a weak penalty has a far optimum
+    problem = Problem(
+        rows=as_rows(X),
+        index=np.arange(len(y), dtype=np.int32),
+        target=y.astype(np.int32),
+        weight=np.ones(len(y)),
+        loss=WESTON_WATKINS,
+        n_outputs=10,
+        penalty=ElasticNet(alpha),
+        fit_intercept=True,
+    )
+    ascent = dual.DualAscent(None, True)
+    state = ascent.start(problem, problem.model(), np.random.default_rng(0))
+    kappa = state.kappa
+    assert kappa > 0
+    for _ in range(40):
+        ascent.run_pass(problem, state, 1.0)
+    assert state.kappa == (kappa / 2 if is_halved else kappa)
+    for _ in range(100):
+        ascent.run_pass(problem, state, 1.0)
+    assert state.kappa < kappa  # from pass 128 on it is halved anyway
 
 
 def test_verbose_names_the_gap(digits, caplog):

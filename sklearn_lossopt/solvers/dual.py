@@ -203,9 +203,7 @@ class DualAscent:
 
     def run_pass(self, problem, state, factor):
         """One pass over the rows; `factor` is for solvers with a learning rate."""
-        if state.n_passes == state.loosens_at:
-            self._loosen(problem, state)
-        elif state.n_passes:
+        if state.n_passes and not self._loosen(problem, state):
             self._move_center(problem, state)
         order = self._to_visit(problem, state)
         if state.team is None:
@@ -408,15 +406,18 @@ class DualAscent:
         )
 
     def _loosen(self, problem, state):
-        """Let the proximal point go by larger steps where many have not been enough."""
+        """Let the proximal point go by larger steps where many have not been enough; say whether it did."""
+        if state.n_passes != state.loosens_at:
+            return False
         state.loosens_at *= 2
         model = self.model(problem, state)
         if problem.loss in HINGES and state.n_passes < LOOSENS_SURELY_AT:
             _, of_rows, of_penalty = self._guess(problem, state, model)
             if of_penalty <= LAG * of_rows:
-                return
+                return False
         state.kappa /= 2
         self._place(problem, state, model)
+        return True
 
     def _move_center(self, problem, state):
         """The outer step: extrapolate the proximal point, or begin momentum anew where it leads uphill."""
