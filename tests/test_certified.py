@@ -372,14 +372,16 @@ def test_gaps_tell_the_pass_that_a_relay_waits_for():
     assert 100 <= passes_expected([*gaps, (65, 1.0 / 65**2, 1e-4)]) <= 102
     assert passes_expected([]) == np.inf
     assert passes_expected([(100, 2e-4, 1e-4)]) == np.ceil(100 * 2 ** (2 / 3))  # what is usual
+    assert passes_expected(gaps, highest=1.0) == np.ceil(64 * 1e4 / 64**2)
     assert passes_expected([(8, 0.1, 1e-4), (64, 0.2, 1e-4)]) == np.inf  # it rose
     assert passes_expected([(8, 0.1, 1e-4), (64, 0.09, 1e-4)]) == np.inf  # much too far
 
 
 def test_a_relay_hands_over_while_there_is_time():
-    def until(now, gap, latest, most):
+    def until(now, gap, latest, most, before=()):
         runner = Relay(SDCA(), Newton(), 100, latest, most).runner(tol=1e-4, shuffle=True)
-        return runner.extended(RelayRun("sdca", None, None, None, now, now, seen=[(now, gap, 1e-4)]))
+        seen = [*before, (now, gap, 1e-4)]
+        return runner.extended(RelayRun("sdca", None, None, None, now, now, seen=seen))
 
     assert until(100, 1e-2, 160, 200) == 100  # no hope
     assert until(100, 1.5e-4, 160, 200) == 132  # soon
@@ -387,6 +389,7 @@ def test_a_relay_hands_over_while_there_is_time():
     assert until(160, 2.5e-4, 160, 200) == 160
     assert until(160, 1.2e-4, 160, 200) == np.inf  # near, and no second chance
     assert until(160, 1.2e-4, 160, 160) == 160
+    assert until(160, 2e-4, 160, 200, before=[(64, 1e-2, 1e-4)]) == 160  # steep so far, but the end is not
 
 
 @pytest.mark.parametrize(("more", "ended_by"), [(100, "sdca"), (0, "newton")])
@@ -396,7 +399,7 @@ def test_a_relay_goes_on_where_its_first_is_nearly_there(more, ended_by, digits)
     dual_ascent = clone(model).set_params(solver="sdca").fit(X, y)
     assert 20 < dual_ascent.n_iter_ < 100
     passes = int(0.7 * dual_ascent.n_iter_)
-    relay = Relay(SDCA(), Newton(), passes, passes, passes + more)
+    relay = Relay(SDCA(), Newton(), passes, passes + more, passes + more)
     model.set_params(solver=relay).fit(X, y)
     assert model.solver_ == ended_by
     assert model.converged_

@@ -111,7 +111,9 @@ class RelayRunner:
             return now
         if now < latest:
             return max(now + 1, min(expected, latest))
-        return math.inf if latest < most else now  # now or never
+        # Now or never: near the end gaps fall more slowly than before.
+        expected = passes_expected(state.seen, highest=USUAL_POWER)
+        return math.inf if latest < most and expected <= NEARLY * most else now
 
     def is_due(self, state):
         """As the one whose turn it is."""
@@ -129,13 +131,15 @@ class RelayRunner:
         return certificate
 
 
-def passes_expected(seen):
+def passes_expected(seen, highest=math.inf):
     """The pass at which the wanted gap will be there, if gaps go on to fall by a power of the passes.
 
     Parameters
     ----------
     seen : list of tuple
         Passes, certified gap, gap wanted, of each certificate so far.
+    highest : float, optional
+        The highest power to count on.
 
     Returns
     -------
@@ -152,7 +156,7 @@ def passes_expected(seen):
     early = [(p, g) for p, g, _ in seen if 1 <= p <= 0.75 * passes]
     if early:
         before, gap_before = early[-1]
-        power = math.log(gap_before / gap) / math.log(passes / before)
+        power = min(math.log(gap_before / gap) / math.log(passes / before), highest)
     more = math.log(gap / wanted)
     # Beyond e times as many nobody waits, and the power says little.
     return math.ceil(passes * math.exp(more / power)) if more < power else math.inf
