@@ -373,6 +373,7 @@ def test_gaps_tell_the_pass_that_a_relay_waits_for():
     assert passes_expected([]) == np.inf
     assert passes_expected([(100, 2e-4, 1e-4)]) == np.ceil(100 * 2 ** (2 / 3))  # what is usual
     assert passes_expected(gaps, highest=1.0) == np.ceil(64 * 1e4 / 64**2)
+    assert passes_expected([(8, np.inf, 1e-4), (100, 2e-4, 1e-4)]) == np.ceil(100 * 2 ** (2 / 3))
     assert passes_expected([(8, 0.1, 1e-4), (64, 0.2, 1e-4)]) == np.inf  # it rose
     assert passes_expected([(8, 0.1, 1e-4), (64, 0.09, 1e-4)]) == np.inf  # much too far
 
