@@ -255,9 +255,10 @@ def _dense_rows(n_rows, n_features, n_outputs, dtype):
 def _sparse_rows():
     rng = np.random.default_rng(0)
     n_rows, n_features = SPARSE_SHAPE
-    column = rng.integers(n_features, size=n_rows * SPARSE_PER_ROW)
+    # saga takes 32-bit indices only.
+    column = rng.integers(n_features, size=n_rows * SPARSE_PER_ROW, dtype=np.int32)
     value = rng.random(len(column), dtype=np.float32)
-    start = np.arange(0, len(column) + 1, SPARSE_PER_ROW)
+    start = np.arange(0, len(column) + 1, SPARSE_PER_ROW, dtype=np.int32)
     X = sparse.csr_array((value, column, start), shape=SPARSE_SHAPE)
     X.sum_duplicates()
     return X, rng.integers(SPARSE_CLASSES, size=n_rows)
