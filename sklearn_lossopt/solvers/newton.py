@@ -10,10 +10,10 @@ from scipy.special import expit
 
 from ..certificate import certify
 from ..kernels import losses
-from ..kernels.gram import add_gram
+from ..kernels.hessians import add_gram, add_softmax_derivatives, softmax_value
 from . import truncated
 from .certified import CertifiedSolver
-from .second_order import SecondOrder, add_softmax, describe, one_thread, signs, solver_of_all
+from .second_order import SecondOrder, describe, one_thread, signs, solver_of_all, standardized_columns
 
 SMALL = 1e-13  # a Newton decrement below this share of the objective is rounding
 NEAR = 1e-2  # a decrement, relative, from which on steps converge quadratically
@@ -22,6 +22,7 @@ HALVINGS = 40
 LITTLE = 500_000  # rows times parameters up to which steps go on to rounding, not just to the wanted gap
 # Logistic loss's first Hessians, not gradients, are made of every n-th row, of at least so many a column.
 FAR, SAMPLE, MOST_APART = 0.3, 16, 8
+ROWS = 256  # at a time, in sums of a whole Hessian of softmax
 SQUARED_OVR = losses.HINGE + losses.SQUARED
 
 
@@ -49,6 +50,37 @@ class Newton(CertifiedSolver):
         return NewtonSteps(tol)
 
 
+class WholeSystem:
+    """Newton's system of softmax where there is little to sum up: mere calls count.
+
+    Parameters
+    ----------
+    problem : Problem
+        With softmax as its loss.
+    state : SecondOrderRun
+        Its rows, weights, scale and ridge.
+    """
+
+    def __init__(self, problem, state):
+        self.state = state
+        self.columns = standardized_columns(problem, state, slice(None))
+        self.root = np.sqrt(state.weight)
+        self.room = np.empty((state.parameters.size + len(self.columns), min(len(self.root), ROWS)))
+
+    def scores(self, parameters):
+        """Scores of all rows, (n_outputs, n_rows)."""
+        return parameters @ self.columns
+
+    def derivatives(self, p):
+        """The gradient, and a function that solves with the Hessian; `p` are (n_outputs, n_rows)."""
+        state = self.state
+        gradient = state.ridge * state.parameters
+        hessian = np.zeros((gradient.size, gradient.size), order="F")
+        add_softmax_derivatives(self.columns, self.root, state.target, p, self.room, gradient, hessian)
+        gradient[:, state.unused] = 0
+        return gradient, solver_of_all(state, hessian)
+
+
 def takes(problem):
     """Whether Newton's method is made for a problem."""
     return problem.penalty.l1 == 0 and problem.loss in (losses.SOFTMAX, losses.LOGISTIC, SQUARED_OVR)
@@ -67,8 +99,12 @@ class NewtonSteps(SecondOrder):
         self.tol = tol
 
     def is_due(self, state):
-        """Far from the optimum a step still brings more than a certificate could tell."""
-        return state.is_stuck or state.decrement <= (HOPE * self.tol if self.tol else NEAR)
+        """Far from the optimum a step still brings more than a certificate could tell.
+
+        And where steps go on to rounding whatever it tells, only the last of them needs one.
+        """
+        near = HOPE * self.tol if self.tol else NEAR
+        return state.is_stuck or (state.is_settled and state.decrement <= near)
 
     def start(self, problem, model, rng, previous=None):
         """Prepare steps from `model`."""
@@ -80,8 +116,10 @@ class NewtonSteps(SecondOrder):
             )
         state = super().start(problem, model, rng, previous)
         state.is_settled = len(state.index) * state.parameters.size > LITTLE
-        if problem.loss == losses.SOFTMAX and truncated.pays(len(state.index), state.parameters.size):
-            state.system = truncated.SoftmaxSystem(problem, state)
+        if problem.loss == losses.SOFTMAX:
+            pays = truncated.pays(len(state.index), state.parameters.size)
+            state.system = truncated.SoftmaxSystem(problem, state) if pays else WholeSystem(problem, state)
+            state.scores = np.zeros((problem.n_outputs, len(state.index))).T
             if state.parameters.any():
                 with one_thread:
                     state.scores = self.scores(problem, state, state.parameters)
@@ -89,7 +127,7 @@ class NewtonSteps(SecondOrder):
         return state
 
     def scores(self, problem, state, parameters):
-        """Scores of all rows, (n, n_outputs)."""
+        """Scores of all rows, (n, n_outputs); of softmax they are laid out by output."""
         if state.system is None:
             return super().scores(problem, state, parameters)
         return state.system.scores(parameters).T
@@ -138,27 +176,21 @@ class NewtonSteps(SecondOrder):
         """The objective, from scores; with it softmax's probabilities, (n, n_outputs)."""
         p = None
         if problem.loss == losses.SOFTMAX:
-            top = scores.max(axis=1)
-            p = np.exp(scores - top[:, np.newaxis])
-            total = p.sum(axis=1)
-            loss = top - scores[np.arange(len(scores)), state.target] + np.log(total)
-            p /= total[:, np.newaxis]
+            p = np.empty_like(scores)
+            loss = softmax_value(scores.T, state.target, state.weight, p.T)
         else:
             margin = signs(state.target, problem.n_outputs) * scores
             if problem.loss == losses.LOGISTIC:
-                loss = np.logaddexp(0, -margin)[:, 0]
+                loss = float(state.weight @ np.logaddexp(0, -margin)[:, 0])
             else:
-                loss = np.square(np.maximum(1 - margin, 0)).sum(axis=1)
+                loss = float(state.weight @ np.square(np.maximum(1 - margin, 0)).sum(axis=1))
         coef = parameters[:, :-1] * state.scale
-        return float(state.weight @ loss) + problem.penalty.l2 / 2 * float(np.vdot(coef, coef)), p
+        return loss + problem.penalty.l2 / 2 * float(np.vdot(coef, coef)), p
 
     def _derivatives(self, problem, state):
         """Gradient, (n_outputs, n_features + 1), and a function that solves with the Hessian."""
         if state.system is not None:
-            p, system = state.p.T, state.system
-            return system.gradient(p), lambda g: system.solve(p, g, state.value)
-        if problem.loss == losses.SOFTMAX:
-            return self._derivatives_of_softmax(problem, state)
+            return state.system.derivatives(state.p.T)
         n_outputs, n_columns = state.parameters.shape
         blocks = np.zeros((n_outputs, n_columns, n_columns))
         apart = 1
@@ -192,24 +224,6 @@ class NewtonSteps(SecondOrder):
         block[:-1, :-1] += (raw - far - far.T) * np.outer(state.scale, state.scale)
         block[-1, :-1] += (mean - total * state.shift) * state.scale * problem.fit_intercept
         block[-1, -1] += total * problem.fit_intercept
-
-    def _derivatives_of_softmax(self, problem, state):
-        hessian = np.zeros((state.parameters.size,) * 2, order="F")
-        slopes = np.empty_like(state.scores)
-        for part, rows in self.blocks(problem, state):
-            target = state.target[part]
-            state.scores[part] = rows @ state.parameters.T
-            p = _softmax(state.scores[part])
-            slopes[part] = p
-            slopes[part][np.arange(len(target)), target] -= 1
-            hessian = add_softmax(hessian, rows, p, state.weight[part])
-        return self.gradient(problem, state, slopes), solver_of_all(state, hessian)
-
-
-def _softmax(scores):
-    """SciPy's, but quick on a few rows."""
-    p = np.exp(scores - scores.max(axis=1, keepdims=True))
-    return p / p.sum(axis=1, keepdims=True)
 
 
 def _slopes_of_margins(problem, scores, target):

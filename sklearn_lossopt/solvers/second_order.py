@@ -12,6 +12,7 @@ from threadpoolctl import ThreadpoolController
 
 from ..certificate import BestBound
 from ..kernels import losses
+from ..kernels.hessians import complete_hessian
 
 OUTPUTS_APART = (losses.LOGISTIC, losses.HINGE, losses.HINGE + losses.SQUARED)  # each has its own Hessian
 MULTI_CLASS = {
@@ -194,16 +195,19 @@ class SecondOrder:
         return lambda g: np.stack([solve_with(f, line) for f, line in zip(factors, g, strict=True)])
 
 
-def solver_of_all(state, hessian):
-    """Solve with a whole Hessian, its lower triangle given, of a loss of differences of scores.
+def standardized_columns(problem, state, part):
+    """Standardized rows with a 1 at their end, side by side: (n_columns, rows)."""
+    rows = problem.take(state.index[part])
+    columns = np.empty((problem.n_features + 1, len(rows)))
+    np.subtract(rows.T, state.shift[:, np.newaxis], out=columns[:-1])
+    columns[:-1] *= state.scale[:, np.newaxis]
+    columns[-1] = problem.fit_intercept
+    return columns
 
-    Adding the same line to every output changes no loss: that flat direction is lifted.
-    """
-    n_outputs, n_columns = state.parameters.shape
-    extra = state.ridge + state.unused
-    np.einsum("jkj->jk", same_output(hessian, n_outputs))[...] += extra[:, np.newaxis]
-    four = hessian.reshape(n_columns, n_outputs, n_columns, n_outputs, order="F")
-    np.einsum("jkjm->jkm", four)[...] += np.trace(hessian) / len(hessian) / n_outputs
+
+def solver_of_all(state, hessian):
+    """Solve with a whole Hessian, its lower triangle given, of a loss of differences of scores."""
+    complete_hessian(hessian, state.ridge + state.unused, len(state.parameters))
     factor = factor_of(hessian)
     return lambda g: solve_with(factor, g.ravel()).reshape(g.shape)
 
@@ -235,12 +239,12 @@ def add_softmax(hessian, rows, p, weight):
 def factor_of(matrix):
     """Cholesky factor of the lower triangle, with the least ridge that makes one possible."""
     ridge = 0.0
-    size = np.trace(matrix) / len(matrix) or 1.0
     for _ in range(12):
         # LAPACK itself: checks by SciPy take longer than a small matrix does.
         factor, failed = dpotrf(matrix + ridge * np.eye(len(matrix)) if ridge else matrix, lower=1, clean=0)
-        if not failed and np.isfinite(factor[-1, -1]):
+        if not failed and math.isfinite(factor[-1, -1]):
             return factor
+        size = np.trace(matrix) / len(matrix) or 1.0
         ridge = max(100 * ridge, 1e-15 * size)  # not positive definite, not finite
     return np.sqrt(size) * np.eye(len(matrix))
 

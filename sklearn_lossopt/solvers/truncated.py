@@ -12,7 +12,7 @@ from itertools import pairwise
 import numpy as np
 from scipy import sparse
 
-from .second_order import ROOM, add_softmax, factor_of, solve_with, solver_of_all
+from .second_order import ROOM, add_softmax, factor_of, solve_with, solver_of_all, standardized_columns
 
 QUICK = 5_000_000  # multiply-adds of the whole Hessian and its factors up to which products are no sooner
 FREE_MEMORY = 2**26  # bytes that standardized rows may take besides X
@@ -142,14 +142,8 @@ class SoftmaxSystem:
         return self._new_blocks()
 
     def columns_of(self, part):
-        """Standardized rows with a 1 at their end, side by side."""
-        state = self.state
-        rows = self.problem.take(state.index[part])
-        columns = np.empty((self.shape[1], len(rows)))
-        np.subtract(rows.T, state.shift[:, np.newaxis], out=columns[:-1])
-        columns[:-1] *= state.scale[:, np.newaxis]
-        columns[-1] = self.problem.fit_intercept
-        return columns
+        """Some standardized rows, as `DenseBlock` has them."""
+        return standardized_columns(self.problem, self.state, part)
 
     def scores(self, vectors):
         """Scores of all rows, (n_outputs, n_rows)."""
@@ -167,6 +161,10 @@ class SoftmaxSystem:
             slopes[state.target[part], np.arange(slopes.shape[1])] -= 1
             gradient += block.sums(slopes * state.weight[part])
         return gradient
+
+    def derivatives(self, p):
+        """The gradient, and a function that solves with the Hessian."""
+        return self.gradient(p), lambda right: self.solve(p, right, self.state.value)
 
     def times(self, vectors, p, rows=None):
         """Product of the Hessian, or of the part of it that some rows give, with a vector of parameters."""

@@ -1,0 +1,124 @@
+"""What Newton's method sums up over rows where NumPy would be slow: sparse rows, or few of them."""
+
+import math
+
+from ._jit import inlined, kernel
+
+
+@kernel
+def add_gram(data, indices, indptr, weight, gram, total):
+    """Add sum_i weight_i x_i x_i^T to `gram`, its lower triangle only, and sum_i weight_i x_i to `total`.
+
+    The entries of a CSR row are in any order.
+    """
+    for i in range(indptr.size - 1):
+        w = weight[i]
+        if w == 0:
+            continue
+        for p in range(indptr[i], indptr[i + 1]):
+            j = indices[p]
+            x = w * data[p]
+            total[j] += x
+            for q in range(indptr[i], p + 1):
+                k = indices[q]
+                if k <= j:
+                    gram[j, k] += x * data[q]
+                else:
+                    gram[k, j] += x * data[q]
+
+
+@kernel
+def softmax_value(scores, target, weight, p):
+    """Weighted sum of the cross-entropy; `p` becomes the probabilities. Both are (n_outputs, n_rows)."""
+    total = 0.0
+    for i in range(target.size):
+        top = scores[0, i]
+        for k in range(1, len(scores)):
+            top = max(top, scores[k, i])
+        mass = 0.0
+        for k in range(len(scores)):
+            p[k, i] = math.exp(scores[k, i] - top)
+            mass += p[k, i]
+        for k in range(len(scores)):
+            p[k, i] /= mass
+        total += weight[i] * (top - scores[target[i], i] + math.log(mass))
+    return total
+
+
+@kernel
+def add_softmax_derivatives(columns, root, target, p, room, gradient, hessian):
+    """Add the gradient and the Hessian of the weighted cross-entropy.
+
+    The Hessian, of all parameters output by output, is ``sum_i w_i (diag(p_i) - p_i p_i^T) (x) x_i x_i^T``.
+
+    Parameters
+    ----------
+    columns : ndarray of shape (n_columns, n_rows)
+        The rows, side by side.
+    root : ndarray of shape (n_rows,)
+        Square roots of their weights.
+    target : ndarray of shape (n_rows,)
+    p : ndarray of shape (n_outputs, n_rows)
+        Probabilities of the classes.
+    room : ndarray of shape (n_parameters + n_columns, any)
+        For so many rows at a time; they should stay in the cache.
+    gradient : ndarray of shape (n_outputs, n_columns)
+    hessian : ndarray of shape (n_parameters, n_parameters), Fortran-ordered
+        Its lower triangle only.
+    """
+    n_columns, n_rows = columns.shape
+    size = gradient.size
+    for start in range(0, n_rows, room.shape[1]):
+        n = min(room.shape[1], n_rows - start)
+        for j in range(n_columns):
+            for i in range(n):
+                room[size + j, i] = root[start + i] * columns[j, start + i]
+        for k in range(len(p)):
+            for j in range(n_columns):
+                a = k * n_columns + j
+                slope = 0.0
+                for i in range(n):
+                    x = room[size + j, i]
+                    room[a, i] = p[k, start + i] * x
+                    missing = p[k, start + i] - (target[start + i] == k)
+                    slope += root[start + i] * missing * x
+                gradient[k, j] += slope
+        for k in range(len(p)):
+            for j in range(n_columns):
+                a = k * n_columns + j
+                for m in range(j, n_columns):
+                    hessian[k * n_columns + m, a] += _dot(room, size + m, a, n)
+                for b in range(a, size):
+                    hessian[b, a] -= _dot(room, a, b, n)
+
+
+@inlined
+def _dot(lines, a, b, n):
+    total = 0.0
+    for i in range(n):
+        total += lines[a, i] * lines[b, i]
+    return total
+
+
+@kernel
+def complete_hessian(hessian, extra, n_outputs):
+    """Add a diagonal, the same for every output, and lift the flat direction.
+
+    That is adding the same line to every output, which changes no loss of differences of scores.
+
+    Parameters
+    ----------
+    hessian : ndarray of shape (n_parameters, n_parameters), Fortran-ordered
+        Its lower triangle only.
+    extra : ndarray of shape (n_columns,)
+    n_outputs : int
+    """
+    n_columns = extra.size
+    trace = 0.0
+    for a in range(len(hessian)):
+        hessian[a, a] += extra[a % n_columns]
+        trace += hessian[a, a]
+    lift = trace / len(hessian) / n_outputs
+    for a in range(len(hessian)):
+        for b in range(a, len(hessian), n_columns):
+            hessian[b, a] += lift
