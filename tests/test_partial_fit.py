@@ -21,7 +21,7 @@ from sklearn_lossopt.schedules import (
 @both
 def test_stream_reaches_what_fit_reaches(estimator, chunk, digits):
     X, y = digits
-    order = np.random.default_rng(0).permutation(len(y))
+    order = np.random.default_rng(0).permutation(len(y))[: 300 if chunk < 32 else None]  # calls take time
     X, y = X[order], y[order]
     class_weight = {3: 10.0, 8: 10.0}
     weight = np.where((y == 3) | (y == 8), 10.0, 1.0)
