@@ -51,9 +51,9 @@ def compiled_gradient(rows, index, slopes, gradient, touched, source, ahead):
     return add_gradient(rows, index, slopes, gradient, touched, 0, source, ahead)
 
 
-# Around the widths of a vector, two, and a tile, in both dtypes.
+# Around the widths of a vector, two, four, and a tile, in both dtypes.
 @pytest.mark.parametrize("n_features", [1, 7, 8, 11, 16, 17, 31, 33, 64, 67, 150])
-@pytest.mark.parametrize("n_outputs", [1, 2, 3, 4, 5, 6, 8, 9, 13])
+@pytest.mark.parametrize("n_outputs", [1, 2, 3, 4, 5, 6, 8, 9, 13, 37, 70])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("storage", ["dense", "csr"])
 def test_scores_and_gradient(n_features, n_outputs, dtype, storage):

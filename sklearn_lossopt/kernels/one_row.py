@@ -3,8 +3,8 @@
 import numpy as np
 
 from .prefetch import prefetch
-from .rows import LINE, by_storage, dot_entries
-from .vectors import lanes_of, load, load_first, spread, store, store_first, total
+from .rows import LINE, add_multiple, by_storage, dot_entries
+from .vectors import lanes_of, load, spread, store, total
 
 
 def _prefetch_row_dense(rows, i):
@@ -107,24 +107,8 @@ def _add_row_csr(rows, i, x, step, coef):
         for p in range(n_stored):
             coef[indices[p], 0] += x[p] * step[0]
         return
-    lanes = lanes_of(coef)
-    for k in range(0, n_outputs, 2 * lanes):
-        n0 = n_outputs - k
-        n1 = n0 - lanes
-        s0 = load_first(step, k, n0, 0)
-        if n1 > 0:
-            s1 = load_first(step, k + lanes, n1, 0)
-            for p in range(n_stored):
-                here = x[p]
-                place = indices[p] * n_outputs + k
-                w0 = load(coef, place) + s0 * here
-                w1 = load_first(coef, place + lanes, n1, 0) + s1 * here
-                store(coef, place, w0)
-                store_first(coef, place + lanes, n1, w1)
-        else:
-            for p in range(n_stored):
-                place = indices[p] * n_outputs + k
-                store_first(coef, place, n0, load_first(coef, place, n0, 0) + s0 * x[p])
+    for p in range(n_stored):
+        add_multiple(step, 0, x[p], n_outputs, coef, indices[p] * n_outputs)
 
 
 def _threshold_row_dense(rows, i, accumulated, threshold, coef):

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numba.extending import overload
 
-from ._jit import OPTIONS, helper, kernel
+from ._jit import OPTIONS, helper, inlined, kernel
 from .prefetch import prefetch
 from .tiles import TILE_OUTPUTS, TILE_ROWS, add_dots, add_outer_products
 from .vectors import lanes_of, load, load_as, load_first, spread, store, store_first
@@ -152,9 +152,26 @@ def _scores_dense(rows, index, coef, intercept, out, source, ahead):
             k += 1
 
 
+@inlined
+def add_multiple(source, first, factor, n, out, place):
+    """Add `factor` times n numbers of `source` to as many of `out`: a line of outputs."""
+    lanes = lanes_of(out)
+    last = n - lanes
+    if last < 0:
+        here = load_first(source, first, n, 0) * factor
+        store_first(out, place, n, load_first(out, place, n, 0) + here)
+        return
+    # Many processors take long to store a part of a vector. So the last one goes over some numbers again,
+    # which it is loaded with before they are stored.
+    end = load(out, place + last) + load(source, first + last) * factor
+    for k in range(0, last, lanes):
+        store(out, place + k, load(out, place + k) + load(source, first + k) * factor)
+    store(out, place + last, end)
+
+
 @helper
 def dot_entries(values, indices, coef, intercept, out, place):
-    """Put a sparse row's scores at a place of `out`: two vectors of outputs at a time stay in registers.
+    """Put a sparse row's scores at a place of `out`: four or two vectors of outputs stay in registers.
 
     `values` and `indices` are the row's own: where they are slices of longer arrays, an index that is
     added up might be negative as far as the compiler knows, which it then looks after.
@@ -169,7 +186,24 @@ def dot_entries(values, indices, coef, intercept, out, place):
         store_first(out, place, 1, spread(sum_of_one, out))
         return
     lanes = lanes_of(out)
-    for k in range(0, n_outputs, 2 * lanes):
+    wide = n_outputs - n_outputs % (4 * lanes)
+    for k in range(0, wide, 4 * lanes):
+        a0 = load_as(intercept, k, lanes, 0, out)
+        a1 = load_as(intercept, k + lanes, lanes, 0, out)
+        a2 = load_as(intercept, k + 2 * lanes, lanes, 0, out)
+        a3 = load_as(intercept, k + 3 * lanes, lanes, 0, out)
+        for p in range(n_stored):
+            here = values[p]
+            line = indices[p] * n_outputs + k
+            a0 = a0 + load_as(coef, line, lanes, 0, out) * here
+            a1 = a1 + load_as(coef, line + lanes, lanes, 0, out) * here
+            a2 = a2 + load_as(coef, line + 2 * lanes, lanes, 0, out) * here
+            a3 = a3 + load_as(coef, line + 3 * lanes, lanes, 0, out) * here
+        store(out, place + k, a0)
+        store(out, place + k + lanes, a1)
+        store(out, place + k + 2 * lanes, a2)
+        store(out, place + k + 3 * lanes, a3)
+    for k in range(wide, n_outputs, 2 * lanes):
         n0 = n_outputs - k
         n1 = n0 - lanes
         a0 = load_as(intercept, k, n0, 0, out)
@@ -240,6 +274,16 @@ def _prefetch_coef_csr(rows, i, coef):
 prefetch_coef = by_storage(_prefetch_coef_dense, _prefetch_coef_csr)
 
 
+@helper
+def _prefetch_lines(indices, slot, matrix):
+    """Ask for the lines of a sparse row's features; for those that have none yet the hint is void."""
+    n_outputs = matrix.shape[1]
+    for p in range(indices.size):
+        first = slot[indices[p]] * n_outputs
+        for k in range(0, n_outputs, LINE // matrix.itemsize):
+            prefetch(matrix, first + k)
+
+
 def _add_gradient_csr(rows, index, slopes, gradient, touched, n_touched, source, ahead):
     """gradient[slot[j]] += (X^T slopes)[j]: the touched features, side by side in the cache.
 
@@ -251,7 +295,7 @@ def _add_gradient_csr(rows, index, slopes, gradient, touched, n_touched, source,
     is_far = gradient.size * gradient.itemsize > NEAR
     for i in range(index.size):
         if is_far and i + 1 < index.size:
-            prefetch_coef(rows, index[i + 1], gradient)
+            _prefetch_lines(rows.indices[indptr[index[i + 1]] : indptr[index[i + 1] + 1]], slot, gradient)
         start, stop = indptr[index[i]], indptr[index[i] + 1]
         indices = rows.indices[start:stop]
         for p in range(indices.size):
@@ -266,31 +310,15 @@ def _add_gradient_csr(rows, index, slopes, gradient, touched, n_touched, source,
 
 @helper
 def _add_entries(data, indices, slopes, i, gradient, slot):
-    """Add a sparse row's part of a gradient, two vectors of outputs at a time."""
+    """Add a sparse row's part of a gradient."""
     n_outputs = gradient.shape[1]
     n_stored = indices.size
     if n_outputs == 1:
         for p in range(n_stored):
             gradient[slot[indices[p]], 0] += data[p] * slopes[i, 0]
         return
-    lanes = lanes_of(gradient)
-    for k in range(0, n_outputs, 2 * lanes):
-        n0 = n_outputs - k
-        n1 = n0 - lanes
-        s0 = load_first(slopes, i * n_outputs + k, n0, 0)
-        if n1 > 0:
-            s1 = load_first(slopes, i * n_outputs + k + lanes, n1, 0)
-            for p in range(n_stored):
-                here = data[p]
-                place = slot[indices[p]] * n_outputs + k
-                g0 = load(gradient, place) + s0 * here
-                g1 = load_first(gradient, place + lanes, n1, 0) + s1 * here
-                store(gradient, place, g0)
-                store_first(gradient, place + lanes, n1, g1)
-        else:
-            for p in range(n_stored):
-                place = slot[indices[p]] * n_outputs + k
-                store_first(gradient, place, n0, load_first(gradient, place, n0, 0) + s0 * data[p])
+    for p in range(n_stored):
+        add_multiple(slopes, i * n_outputs, data[p], n_outputs, gradient, slot[indices[p]] * n_outputs)
 
 
 scores = by_storage(_scores_dense, _scores_csr)

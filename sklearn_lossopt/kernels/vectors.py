@@ -22,6 +22,7 @@ from .tiles import VECTOR_BYTES
 
 FLAGS = ("reassoc", "contract", "arcp", "nsz")  # those of `_jit.FAST_MATH`
 LANE = ir.IntType(32)
+HAS_QUICK_MASKS = VECTOR_BYTES == 64  # AVX-512; others may take long to store a part of a vector
 LOG_SERIES = tuple(1 / k for k in range(21, 0, -2))  # of artanh(s) / s, in s^2
 ROOT_2 = math.sqrt(2)
 
@@ -182,8 +183,20 @@ def _store_first(typing_context, array, place, n, vector):
         maker = _Maker(context, builder, vector)
         where = maker.pointer(signature.args[0], arguments[0], arguments[1])
         name = f"masked.store.{maker.suffix}.p0{maker.suffix}"
-        values = arguments[3], where, LANE(maker.bytes_of_number), maker.mask(arguments[2])
-        maker.call(name, ir.VoidType(), *values)
+
+        def store_part():
+            values = arguments[3], where, LANE(maker.bytes_of_number), maker.mask(arguments[2])
+            maker.call(name, ir.VoidType(), *values)
+
+        if HAS_QUICK_MASKS:
+            store_part()
+            return context.get_dummy_value()
+        is_whole = builder.icmp_signed(">=", arguments[2], ir.Constant(arguments[2].type, vector.lanes))
+        with builder.if_else(is_whole) as (then, otherwise):
+            with then:
+                builder.store(arguments[3], where, align=maker.bytes_of_number)
+            with otherwise:
+                store_part()
         return context.get_dummy_value()
 
     return types.void(array, types.intp, types.intp, vector), generate
