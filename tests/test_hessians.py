@@ -5,7 +5,12 @@ import pytest
 from scipy import sparse
 from scipy.special import log_softmax
 
-from sklearn_lossopt.kernels.hessians import add_gram, add_softmax_derivatives, complete_hessian, softmax_value
+from sklearn_lossopt.kernels.hessians import (
+    add_gram,
+    add_softmax_derivatives,
+    complete_hessian,
+    softmax_value,
+)
 
 N_ROWS, N_COLUMNS, N_OUTPUTS = 23, 5, 3
 
@@ -68,7 +73,8 @@ def test_derivatives_of_softmax(rng):
     steps = 1e-5 * np.eye(size).reshape(size, N_OUTPUTS, N_COLUMNS)
     slopes = [(value(parameters + step) - value(parameters - step)) / 2e-5 for step in steps]
     assert gradient.ravel() == pytest.approx(np.array(slopes), abs=1e-8)
-    changes = [(derivatives(parameters + s)[0] - derivatives(parameters - s)[0]).ravel() / 2e-5 for s in steps]
+    ends = [(derivatives(parameters + step)[0], derivatives(parameters - step)[0]) for step in steps]
+    changes = [(after - before).ravel() / 2e-5 for after, before in ends]
     assert np.tril(hessian) == pytest.approx(np.tril(np.column_stack(changes)), abs=1e-8)
     assert not np.triu(hessian, 1).any()
 
