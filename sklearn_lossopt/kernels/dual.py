@@ -13,11 +13,11 @@ import numpy as np
 from ._jit import helper, kernel, pass_kernel
 from .ascent import ascend, dual_of_slopes, start_dual
 from .losses import differentiate
-from .one_row import add_row, dot_row, load_row, prefetch_row, threshold_row
+from .one_row import add_row, dot_row, load_row, threshold_row
 from .pairs import CHANGES, SCORES, correct_second, inner_product, move_on
 from .prefetch import prefetch
 from .references import borrowed
-from .rows import ROWS_PER_BLOCK, by_storage, scores
+from .rows import ROWS_PER_BLOCK, by_storage, prefetch_place, prefetch_row, prefetch_span, scores
 from .vectors import lanes_of, load_first, spread, store, store_first, total
 
 AHEAD = 3  # rows from the one visited to the one that memory is asked for
@@ -94,8 +94,8 @@ def _ascend_row(i, r, norm, target, weight, loss, coordinates, state, times):
 
 @helper
 def _prefetch_dual(i, target, weight, dual):
-    prefetch(dual, i * dual.shape[1])
-    prefetch(dual, (i + 1) * dual.shape[1] - 1)
+    n_outputs = dual.shape[1]
+    prefetch_span(dual, i * n_outputs, (i + 1) * n_outputs)
     prefetch(target, i)
     prefetch(weight, i)
 
@@ -125,8 +125,9 @@ def _visit_pairs_dense(rows, order, target, weight, loss, coordinates, state, ti
         norm_2 = load_row(rows, order[min(t + 3, last)], shift, scale, loaded[new + 1], primal)
         product = inner_product(loaded, new)
         later, latest = order[min(t + 2 * AHEAD, last)], order[min(t + 2 * AHEAD + 1, last)]
-        _prefetch_dual(later, target, weight, dual)
-        _prefetch_dual(latest, target, weight, dual)
+        for i in (later, latest):
+            _prefetch_dual(i, target, weight, dual)
+            prefetch(rows.values, (i + 1) * rows.values.shape[1] - 1)  # its last cache line: see `move_on`
         move_on(primal, intercept, loaded, old, new, room, rows.values, later, latest)
         old, new = new, old
     return True
@@ -161,6 +162,8 @@ def dual_pass(rows, order, target, weight, loss, coordinates, state, times):
     dot_row(rows, order[0], x, primal, intercept, row_scores)
     for t in range(n_rows):
         i = order[t]
+        if t + 2 * AHEAD < n_rows:
+            prefetch_place(rows, order[t + 2 * AHEAD])
         if t + AHEAD < n_rows:
             later = order[t + AHEAD]
             prefetch_row(rows, later)

@@ -7,8 +7,17 @@ import numpy as np
 from ._jit import helper, pass_kernel
 from .evaluate import add_losses
 from .losses import differentiate_rows
+from .prefetch import prefetch
 from .references import borrowed
-from .rows import ROWS_PER_BLOCK, add_gradient, by_storage, gather, scores
+from .rows import (
+    ROWS_PER_BLOCK,
+    add_gradient,
+    by_storage,
+    gather,
+    prefetch_place,
+    prefetch_row,
+    scores,
+)
 from .steps import Average, Parameters, StepSettings, add_to_average, update_lines
 from .vectors import lanes_of, load_first, store_first
 
@@ -68,6 +77,23 @@ def _lines_csr(rows, state, n_touched):
 
 
 lines_to_update = by_storage(_lines_dense, _lines_csr)
+
+
+def _prefetch_ahead_dense(rows, ahead, later):
+    """Ask for rows of the next block that `scores` and `add_gradient` do not ask for."""
+    n_features = rows.values.shape[1]
+    for i in ahead:
+        prefetch(rows.values, (i + 1) * n_features - 1)  # the last cache line, where it begins in another
+
+
+def _prefetch_ahead_csr(rows, ahead, later):
+    for i in ahead:
+        prefetch_row(rows, i)
+    for i in later:
+        prefetch_place(rows, i)
+
+
+prefetch_ahead = by_storage(_prefetch_ahead_dense, _prefetch_ahead_csr)
 
 
 @helper
@@ -138,6 +164,10 @@ def minibatch_pass(
             # Rows come little by little, during all the products: more at a time would wait for memory.
             a = ahead.size // (4 if looks_back else 2)
             b = 2 * a if looks_back else a
+            for i in ahead:
+                prefetch(target, i)
+                prefetch(weight, i)
+            prefetch_ahead(rows, ahead, order[begin + 2 * part.size : begin + 3 * part.size])
             near, at = gather(rows, part, geometry.shift, state.block)
             scores(near, at, state.coef.values, intercept, slopes, rows, ahead[:a])
             if looks_back:

@@ -7,20 +7,6 @@ from .rows import LINE, add_multiple, by_storage, dot_entries
 from .vectors import lanes_of, load, spread, store, total
 
 
-def _prefetch_row_dense(rows, i):
-    """Ask for a row that comes soon: rows in random order are not where the processor guesses."""
-    values = rows.values
-    n_features = values.shape[1]
-    for j in range(0, n_features, LINE // values.itemsize):
-        prefetch(values, i * n_features + j)
-
-
-def _prefetch_row_csr(rows, i):
-    for p in range(rows.indptr[i], rows.indptr[i + 1], LINE // rows.data.itemsize):
-        prefetch(rows.data, p)
-        prefetch(rows.indices, p)
-
-
 def _load_row_dense(rows, i, shift, scale, out, coef):
     """Load ``(x_i - shift) * scale``; gives its squared norm. Padding of `out` stays zero.
 
@@ -132,7 +118,6 @@ def _threshold_row_csr(rows, i, accumulated, threshold, coef):
 
 
 load_row = by_storage(_load_row_dense, _load_row_csr)
-prefetch_row = by_storage(_prefetch_row_dense, _prefetch_row_csr)
 dot_row = by_storage(_dot_row_dense, _dot_row_csr)
 add_row = by_storage(_add_row_dense, _add_row_csr)
 threshold_row = by_storage(_threshold_row_dense, _threshold_row_csr)

@@ -73,6 +73,42 @@ def by_storage(dense, csr):
     return dispatch
 
 
+# ------------------------------------------------------------------ rows that come soon, in random order
+
+
+@helper
+def prefetch_span(array, start, stop):
+    """Ask for what flat positions of an array from `start` to `stop` hold: there must be some."""
+    for p in range(start, stop, LINE // array.itemsize):
+        prefetch(array, p)
+    prefetch(array, stop - 1)  # of another cache line where the first does not begin one
+
+
+def _prefetch_row_dense(rows, i):
+    """Ask for a row."""
+    n_features = rows.values.shape[1]
+    prefetch_span(rows.values, i * n_features, (i + 1) * n_features)
+
+
+def _prefetch_row_csr(rows, i):
+    start, stop = rows.indptr[i], rows.indptr[i + 1]
+    if start < stop:
+        prefetch_span(rows.data, start, stop)
+        prefetch_span(rows.indices, start, stop)
+
+
+def _prefetch_place_dense(rows, i):
+    """Ask for what tells where a row is."""
+
+
+def _prefetch_place_csr(rows, i):
+    prefetch(rows.indptr, i)
+
+
+prefetch_row = by_storage(_prefetch_row_dense, _prefetch_row_csr)
+prefetch_place = by_storage(_prefetch_place_dense, _prefetch_place_csr)
+
+
 # ------------------------------------------------------------------------------------ gathering
 
 
