@@ -58,8 +58,7 @@ class RelayRun:
 
     @property
     def is_settled(self):
-        """A proven gap is enough: the second need not go on to the limit of rounding, as it would alone."""
-        return self.n_steps_before > 0 or self.run.is_settled
+        return self.run.is_settled
 
     @property
     def is_stuck(self):
@@ -98,6 +97,7 @@ class RelayRunner:
             model = state.runner.model(problem, state.run)
             following = self.runners[1].start(problem, model, state.rng)
             following.bound = state.run.bound  # the optimum is the same
+            following.is_settled = True  # a proven gap is enough: alone, it might go on to rounding
             state.n_steps_before = state.run.n_steps
             state.solver, state.runner, state.run = self.names[1], self.runners[1], following
         state.n_passes += 1
