@@ -102,7 +102,7 @@ def draw_curves(panels, target, **options):
     figure = Figure(figsize=(5.5 * len(panels), 4.5), layout="constrained")
     for axes, (title, curves) in zip(figure.subplots(1, len(panels)), panels, strict=True):
         for label, (passes, losses) in curves.items():
-            axes.semilogy(passes, losses, label=label)
+            axes.semilogy(passes, losses, "." if len(losses) == 1 else "-", label=label)
         axes.set_title(title)
         axes.set(xlabel="epoch (pass over the training rows)", ylabel="loss")
         axes.grid(alpha=0.3, which="both")

@@ -22,7 +22,7 @@ def report(name, n_passes, here, validation, seconds):
     """Tell of a pass: its objective, gap or accuracy, the last held-out evaluation, the time so far."""
     line = f"{name} pass {n_passes}: "
     if here is None:
-        line += "not measured"  # a certificate costs as much as a pass
+        line += "not measured"  # certificates take time: there is one when it may be of use
     else:
         line += f"objective {here.objective:.6g}"
         line += f", gap {here.gap:.3g}" if hasattr(here, "gap") else f", accuracy {here.accuracy:.4f}"

@@ -252,11 +252,7 @@ class _Watch:
             return True
         solution.model = model
         if here is not None:
-            solution.loss_curve.append(here.objective)
-            solution.curve_iter.append(measured.n_passes)
-            if self.solver.certifies:
-                solution.gap = here.gap
-                solution.gap_curve.append(here.gap)
+            self._note(here, measured.n_passes)
             stays = here.objective <= RUNAWAY * self.scale or here.objective <= RUNAWAY * self.first
             if not stays or not model.is_finite():
                 solution.status = "diverged"
@@ -274,9 +270,20 @@ class _Watch:
             hurry = getattr(schedule, "hurry", None)
             if hurry is None or not hurry(measured.n_run - 1):
                 solution.status = "stopped" if self.solver.certifies else "converged"
+                if here is None and self.solver.certifies:  # the curves should tell of the last pass
+                    self._note(self.solver.certify(self.problem, solution.state, model), measured.n_passes)
                 return False
             self.patience.waited = 0
         return True
+
+    def _note(self, here, n_passes):
+        """Add to the curves what was measured after a pass."""
+        solution = self.solution
+        solution.loss_curve.append(here.objective)
+        solution.curve_iter.append(n_passes)
+        if self.solver.certifies:
+            solution.gap = here.gap
+            solution.gap_curve.append(here.gap)
 
     def told(self, measured, goes_on):
         """What `on_pass` is told of a pass."""

@@ -219,6 +219,16 @@ def test_early_stopping_with_a_certified_solver(digits):
     assert with_rows.validation_scores_[-1] > 0.85
 
 
+def test_early_stopping_before_any_certificate_is_due_ends_with_one(breast_cancer):
+    X, y = breast_cancer
+    model = SoftmaxClassifier(solver="newton", tol=0.2, early_stopping=True, n_iter_no_change=1)
+    model.set_params(random_state=0).fit(X, y)
+    assert model.n_iter_ < 10
+    assert model.loss_curve_iter_ == [model.n_iter_]
+    assert len(model.loss_curve_) == len(model.dual_gap_curve_) == 1
+    assert len(model.validation_loss_curve_) == model.n_iter_
+
+
 @pytest.mark.parametrize("solver", ["sdca", "newton"])
 def test_interruption_leaves_a_fitted_model(solver, digits, monkeypatch):
     from sklearn_lossopt.solvers import newton
@@ -359,6 +369,7 @@ def test_newton_goes_on_to_rounding_on_small_data_alone(breast_cancer):
     model = SoftmaxClassifier(alpha=1e-2, solver="newton")
     small = clone(model).fit(X, y)
     assert small.dual_gap_ <= 1e-11
+    assert small.loss_curve_iter_ == [small.n_iter_]  # so it is certified once
     rows = np.tile(np.arange(len(y)), 40)
     large = clone(model).fit(X[rows], y[rows])
     assert large.converged_

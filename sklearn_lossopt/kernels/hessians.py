@@ -1,4 +1,4 @@
-"""What Newton's method sums up over rows where NumPy would be slow: sparse rows, or few of them."""
+"""Gradients and Hessians of second-order methods where NumPy would be slow: sparse rows, little data."""
 
 import math
 

@@ -80,7 +80,7 @@ lines_to_update = by_storage(_lines_dense, _lines_csr)
 
 
 def _prefetch_ahead_dense(rows, ahead, later):
-    """Ask for rows of the next block that `scores` and `add_gradient` do not ask for."""
+    """Ask for what `scores` and `add_gradient` do not ask for of the next block's rows."""
     n_features = rows.values.shape[1]
     for i in ahead:
         prefetch(rows.values, (i + 1) * n_features - 1)  # the last cache line, where it begins in another
@@ -161,7 +161,7 @@ def minibatch_pass(
         for begin in range(start, stop, ROWS_PER_BLOCK):
             part = order[begin : min(begin + ROWS_PER_BLOCK, stop)]
             ahead = order[begin + part.size : begin + 2 * part.size]
-            # Rows come little by little, during all the products: more at a time would wait for memory.
+            # Dense rows come little by little, during all the products: more at a time would wait for memory.
             a = ahead.size // (4 if looks_back else 2)
             b = 2 * a if looks_back else a
             for i in ahead:

@@ -80,8 +80,8 @@ class SecondOrderRun:
     unused: np.ndarray  # which parameters of an output are held at 0
     rows: np.ndarray | None = None  # dense ones, standardized, where a block holds them all
     value: float | None = None  # the objective at `parameters`, where Newton's method knows it
-    system: object = None  # Newton's of softmax, where no matrix is formed
-    p: np.ndarray | None = None  # softmax's probabilities at `parameters`, where there is one
+    system: object = None  # Newton's, of softmax
+    p: np.ndarray | None = None  # softmax's probabilities at `parameters`
     used: np.ndarray = None  # which hinges a row has
     point: object = None  # of the interior point method
     along: np.ndarray = None  # scores of its last direction
