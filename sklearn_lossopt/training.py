@@ -298,9 +298,15 @@ class _Watch:
     def obey(self, measured, schedule):
         """End training because `on_pass` said so; a certified solver looks where it is."""
         if self.solver.certifies and measured.here is None:
-            model = self.solver.model(self.problem, self.solution.state)
+            is_judged = measured.model is not None  # by the held-out rows
+            model = measured.model if is_judged else self.solver.model(self.problem, self.solution.state)
             here = self.solver.certify(self.problem, self.solution.state, model)
-            self.judge(measured._replace(model=model, here=here), schedule)
+            measured = measured._replace(model=model, here=here)
+            if is_judged:
+                self._note(here, measured.n_passes)
+                self._is_proven(measured)
+            else:
+                self.judge(measured, schedule)
         if self.solution.status == "max_iter":
             self.solution.status = "stopped"
 

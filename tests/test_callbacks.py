@@ -227,6 +227,16 @@ def test_a_stop_between_certificates_is_certified(digits):
 
 
 @needs_callbacks
+@pytest.mark.parametrize("solver", ["sdca", "newton"])
+def test_a_request_with_held_out_rows_counts_no_pass_twice(solver, clouds):
+    X, y, _ = clouds
+    model = SoftmaxClassifier(solver=solver, early_stopping=True, random_state=0)
+    model.set_callbacks(Recorder(stop_after=2)).fit(X, y)
+    assert model.loss_curve_iter_ == [2]
+    assert len(model.validation_loss_curve_) == len(model.validation_scores_) == 2
+
+
+@needs_callbacks
 def test_converged_at_the_pass_of_the_request(clouds):
     X, y, _ = clouds
     n_passes = SoftmaxClassifier(solver="newton").fit(X, y).n_iter_
