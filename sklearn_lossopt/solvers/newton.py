@@ -51,15 +51,7 @@ class Newton(CertifiedSolver):
 
 
 class WholeSystem:
-    """Newton's system of softmax where there is little to sum up: mere calls count.
-
-    Parameters
-    ----------
-    problem : Problem
-        With softmax as its loss.
-    state : SecondOrderRun
-        Its rows, weights, scale and ridge.
-    """
+    """In place of `truncated.SoftmaxSystem` where there is little to sum up: mere calls count."""
 
     def __init__(self, problem, state):
         self.state = state
