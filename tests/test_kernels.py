@@ -8,7 +8,8 @@ from scipy import sparse
 
 from sklearn_lossopt.kernels import losses
 from sklearn_lossopt.kernels._jit import OPTIONS
-from sklearn_lossopt.kernels.rows import add_gradient, gather, new_block, scores
+from sklearn_lossopt.kernels.rows import NEAR_LINES, add_gradient, gather, new_block, scores
+from sklearn_lossopt.kernels.tiles import TILE_OUTPUTS
 from sklearn_lossopt.penalties import ElasticNet
 from sklearn_lossopt.problem import Model, Moments, Problem, as_rows
 from sklearn_lossopt.solvers import SGD, Adagrad, Adam, AdamW, Momentum, Nesterov, RMSProp
@@ -83,6 +84,21 @@ def test_scores_and_gradient(n_features, n_outputs, dtype, storage):
             assert not gradient[n_touched:].any()
         else:
             assert gradient == pytest.approx(expected, **close)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_scores_where_the_near_cache_holds_only_some_outputs(dtype):
+    rng = np.random.default_rng(0)
+    n_outputs, n_features = 113, 1500
+    assert n_features * 2 * TILE_OUTPUTS * 4 < NEAR_LINES < n_outputs * n_features * 4
+    X, coef = (rng.normal(size=(n, n_features)).astype(dtype) for n in (12, n_outputs))
+    intercept = rng.normal(size=n_outputs).astype(dtype)
+    index = np.array([7, 0, 11, 3, 4], np.int32)
+    out = np.full((32, n_outputs), np.nan, dtype)
+    compiled_scores(as_rows(X), index, coef, intercept, out, np.array([1, 2], np.int32))
+    tolerance = {"rel": 1e-9} if dtype == np.float64 else {"rel": 1e-4, "abs": 1e-3}
+    assert out[:5] == pytest.approx(X[index] @ coef.T + intercept, **tolerance)
+    assert np.isnan(out[5:]).all()
 
 
 def test_gather_subtracts_the_shift_before_rounding():

@@ -10,7 +10,6 @@ from .losses import differentiate_rows
 from .prefetch import prefetch
 from .references import borrowed
 from .rows import (
-    ROWS_PER_BLOCK,
     add_gradient,
     by_storage,
     gather,
@@ -19,7 +18,12 @@ from .rows import (
     scores,
 )
 from .steps import Average, Parameters, StepSettings, add_to_average, update_lines
+from .tiles import VECTOR_BYTES
 from .vectors import lanes_of, load_first, store_first
+
+# A block here is a vector of rows. With more, what is asked for of the next ones, which are anywhere, comes
+# in too long a burst, and wide rows leave the cache before their gradient is taken.
+ROWS_AT_ONCE = max(8, VECTOR_BYTES // 4)
 
 
 class Geometry(NamedTuple):
@@ -158,8 +162,8 @@ def minibatch_pass(
         start = n_rows * batch // n_batches
         stop = n_rows * (batch + 1) // n_batches
         n_touched = 0
-        for begin in range(start, stop, ROWS_PER_BLOCK):
-            part = order[begin : min(begin + ROWS_PER_BLOCK, stop)]
+        for begin in range(start, stop, ROWS_AT_ONCE):
+            part = order[begin : min(begin + ROWS_AT_ONCE, stop)]
             ahead = order[begin + part.size : begin + 2 * part.size]
             # Dense rows come little by little, during all the products: more at a time would wait for memory.
             a = ahead.size // (4 if looks_back else 2)

@@ -14,7 +14,7 @@ from .prefetch import prefetch
 from .tiles import TILE_OUTPUTS, TILE_ROWS, add_dots, add_outer_products
 from .vectors import lanes_of, load, load_as, load_first, spread, store, store_first
 
-ROWS_PER_BLOCK = 32  # rows gathered, scored and differentiated while they are in the cache
+ROWS_PER_BLOCK = 32  # rows gathered, scored and differentiated while they are in the cache, at most
 
 
 class DenseRows(NamedTuple):
@@ -34,6 +34,7 @@ class CSRRows(NamedTuple):
 
 LINE = 64  # bytes that the processor loads and stores at once
 NEAR = 500_000  # bytes that are likely to stay in the cache of a core
+NEAR_LINES = 150_000  # bytes of coefficients that stay there beside the rows of a block
 
 
 def aligned_zeros(shape, dtype):
@@ -162,22 +163,27 @@ def _scores_dense(rows, index, coef, intercept, out, source, ahead):
     shift = 1 if 2 * later.size <= n_tiles else 0
     half = (values.shape[1] + 1) // 2 if shift else 0
     tile = 0
-    for i in range(0, tiled, TILE_ROWS):
-        k = 0
-        while k < n_outputs:
-            coming = later[min(tile >> shift, later.size - 1)]
-            first = half * (tile & 1)
-            tile += 1
-            left = n_outputs - k
-            if left >= TILE_OUTPUTS:
-                add_dots(values, index, i, TILE_ROWS, coef, k, TILE_OUTPUTS, out, far, coming, first, shift)
-                k += TILE_OUTPUTS
-            elif left >= 2:
-                add_dots(values, index, i, TILE_ROWS, coef, k, 2, out, far, coming, first, shift)
-                k += 2
-            else:
-                add_dots(values, index, i, TILE_ROWS, coef, k, 1, out, far, coming, first, shift)
-                k += 1
+    # Coefficients that the near cache cannot hold: only so many meet all rows of the block at a time.
+    line = coef.shape[1] * coef.itemsize
+    at_once = max(1, NEAR_LINES // (TILE_OUTPUTS * line)) * TILE_OUTPUTS
+    for begin in range(0, n_outputs, at_once):
+        end = min(begin + at_once, n_outputs)
+        for i in range(0, tiled, TILE_ROWS):
+            k = begin
+            while k < end:
+                soon = later[min(tile >> shift, later.size - 1)]
+                first = half * (tile & 1)
+                tile += 1
+                left = end - k
+                if left >= TILE_OUTPUTS:
+                    add_dots(values, index, i, TILE_ROWS, coef, k, TILE_OUTPUTS, out, far, soon, first, shift)
+                    k += TILE_OUTPUTS
+                elif left >= 2:
+                    add_dots(values, index, i, TILE_ROWS, coef, k, 2, out, far, soon, first, shift)
+                    k += 2
+                else:
+                    add_dots(values, index, i, TILE_ROWS, coef, k, 1, out, far, soon, first, shift)
+                    k += 1
     for i in range(tiled, n_rows):
         k = 0
         while k + TILE_OUTPUTS <= n_outputs:

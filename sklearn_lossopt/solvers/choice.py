@@ -20,7 +20,7 @@ DEAREST = 30  # a second-order method's time, over that of all passes of dual as
 HEAD_START = 0.8  # of dual ascent, as a share of a second-order method's time
 LEAST_PASSES = 6
 MOST_PASSES = 0.7  # as a share of max_iter
-FREE_MEMORY = 2**28  # bytes of variables by row and output that are never too many
+FREE_MEMORY = 2**29  # bytes of variables by row and output that are never too many
 
 ROW, OUTPUT, DENSE_TERM, CSR_TERM = 150.0, 2.0, 0.04, 0.4  # of dual ascent: a row, its outputs, its products
 SPARSE_PRODUCT = 7.5  # of scattered ones over dense ones
