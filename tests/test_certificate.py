@@ -1,6 +1,7 @@
 """The duality gap: feasible dual points, bounds that hold, bounds that are tight."""
 
 import warnings
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -270,6 +271,7 @@ ESTIMATORS += [
 ]
 
 
+@patch.multiple(dual, LONG_PASS=0.0, SHARE_OF_COPIES=np.inf)  # threads on little data too
 @settings(max_examples=200)
 @given(
     table=tables(),

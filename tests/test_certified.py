@@ -460,6 +460,13 @@ class TestWarmStart:
 class TestThreads:
     """`n_jobs`: the same bits for the same number, and the same certificate."""
 
+    @pytest.fixture
+    def on_little_data(self, monkeypatch):
+        """Threads visit rows where they would not pay."""
+        monkeypatch.setattr(dual, "LONG_PASS", 0.0)
+        monkeypatch.setattr(dual, "SHARE_OF_COPIES", np.inf)
+
+    @pytest.mark.usefixtures("on_little_data")
     @pytest.mark.parametrize("estimator", ALL, ids=str)
     @pytest.mark.parametrize("storage", [np.asarray, sparse.csr_array])
     def test_same_optimum_and_same_bits(self, estimator, storage, digits):
@@ -473,6 +480,7 @@ class TestThreads:
         assert first.loss_curve_[-1] - alone.loss_curve_[-1] <= first.dual_gap_
         assert alone.loss_curve_[-1] - first.loss_curve_[-1] <= alone.dual_gap_
 
+    @pytest.mark.usefixtures("on_little_data")
     def test_with_l1_and_weights_and_few_rows(self, digits):
         X, y = digits
         weight = np.arange(len(y)) % 3 + 0.5
@@ -481,6 +489,18 @@ class TestThreads:
         )
         assert clone(model).fit(X, y, weight).converged_
         assert clone(model).set_params(n_jobs=-1).fit(X[:11], y[:11]).dual_gap_ > 0
+
+    def test_visit_rows_only_where_passes_are_long(self, digits, monkeypatch):
+        X, y = digits
+        model = LinearSVMClassifier(alpha=1e-3, solver="sdca", calibration=None, random_state=0)
+        alone = clone(model).fit(X, y)
+        assert clone(model).set_params(n_jobs=8).fit(X, y).coef_ == pytest.approx(alone.coef_, abs=1e-6)
+        wide = sparse.csr_array(sparse.random(len(y), 50_000, density=1e-4, random_state=0))
+        rows = sparse.hstack([X, wide], format="csr")  # copies of the coefficients take longer than a pass
+        monkeypatch.setattr(dual, "LONG_PASS", 0.0)
+        alone, many = (clone(model).set_params(n_jobs=n).fit(rows, y) for n in (1, 8))
+        assert many.n_iter_ == alone.n_iter_
+        assert clone(model).set_params(n_jobs=8).fit(X, y).n_iter_ != clone(model).fit(X, y).n_iter_
 
     def test_refuses_zero(self, digits):
         with pytest.raises(ValueError, match="'n_jobs' parameter"):

@@ -6,7 +6,7 @@ measured, as docs/solvers.md tells; only their ratios matter.
 
 from ..kernels import losses
 from . import interior, newton, truncated
-from .dual import SDCA
+from .dual import SDCA, row_time
 from .relay import Relay
 from .second_order import OUTPUTS_APART
 
@@ -22,7 +22,6 @@ LEAST_PASSES = 6
 MOST_PASSES = 0.7  # as a share of max_iter
 FREE_MEMORY = 2**29  # bytes of variables by row and output that are never too many
 
-ROW, OUTPUT, DENSE_TERM, CSR_TERM = 150.0, 2.0, 0.04, 0.4  # of dual ascent: a row, its outputs, its products
 SPARSE_PRODUCT = 7.5  # of scattered ones over dense ones
 PRODUCT, ENTRY = 0.1, 120.0  # of second order: a multiply-add of a Hessian, arrays by row and output
 STEPS = {"newton": 6, "interior_point": 40}
@@ -71,7 +70,7 @@ def choose(problem, tol, max_iter):
     if few or not duals_fit:
         return second
     time = _second_order_time(problem, second)
-    dear = time / _pass_time(problem)  # in passes
+    dear = time / (len(problem.index) * row_time(problem))  # in passes
     if time > LONG_TIME and dear > DEAREST * max_iter:
         return "sdca"
     if (tol or 0.0) <= TIGHT:
@@ -109,8 +108,3 @@ def _length(problem, name):
     """Entries of a row that a second-order method goes through: it makes most sparse rows dense."""
     is_short = problem.is_sparse and name == "newton" and problem.loss in OUTPUTS_APART
     return problem.row_length if is_short else problem.n_features
-
-
-def _pass_time(problem):
-    term = CSR_TERM if problem.is_sparse else DENSE_TERM
-    return len(problem.index) * (ROW + problem.n_outputs * (OUTPUT + term * problem.row_length))

@@ -51,8 +51,12 @@ LOOSENS_SURELY_AT, LAG = 128, 2.0
 # What a thread counts its own changes for, with n_jobs of them: n_jobs is safe whatever the data, 1 is not;
 # this much between them has done on all data so far, and where a gap rises it becomes n_jobs.
 SPREAD = 0.4
-MOST_ROUNDS = 4  # of threads in a pass, with their work added up after each,
-LEAST_ROUND = 500  # and rows of a thread in one
+N_ROUNDS = 4  # of threads in a pass, with their work added up after each
+# Threads make more passes necessary: they only pay where a pass takes so many nanoseconds by `row_time`, and
+# where copies of the coefficients, so much a byte, take at most this share of a pass.
+LONG_PASS, COPY, SHARE_OF_COPIES = 8e6, 0.1, 0.2
+# Rough nanoseconds of a visit: a row, its outputs, its products.
+ROW, OUTPUT, DENSE_TERM, CSR_TERM = 150.0, 2.0, 0.04, 0.4
 SAMPLE = 1024  # rows by which to guess a gap before it is certified, of at least four times as many
 # A guess above so much of the wanted gap leaves no hope: near the end gaps are noisy, certificates dear.
 SLACK = 0.9
@@ -206,10 +210,10 @@ class DualAscent:
         if state.n_passes and not self._loosen(problem, state):
             self._move_center(problem, state)
         order = self._to_visit(problem, state)
-        if state.team is None:
-            self._visit(problem, state, state.arrays, order, 1)
-        else:
+        if self._threads_pay(problem, state, len(order)):
             self._visit_together(problem, state, order)
+        else:
+            self._visit(problem, state, state.arrays, order, 1)
         state.has_duals = True
         state.n_passes += 1
         state.n_steps += len(order)
@@ -228,6 +232,14 @@ class DualAscent:
             problem.dtype.type(spread),
         )
 
+    def _threads_pay(self, problem, state, n_rows):
+        """Whether threads are quicker at visiting so many rows."""
+        if state.team is None:
+            return False
+        pass_time = n_rows * row_time(problem)
+        copies = 2 * N_ROUNDS * (self.n_jobs + 1) * state.arrays.primal.nbytes * COPY
+        return pass_time >= LONG_PASS and copies <= SHARE_OF_COPIES * pass_time
+
     def _visit_together(self, problem, state, order):
         """Threads take rows of their own, each with a copy of the coefficients; then these are added up.
 
@@ -236,9 +248,8 @@ class DualAscent:
         arrays, team = state.arrays, state.team
         by_column = not problem.is_sparse
         spread = problem.dtype.type(state.spread)
-        n_rounds = min(MOST_ROUNDS, max(1, len(order) // (self.n_jobs * LEAST_ROUND)))
         with ThreadPoolExecutor(self.n_jobs) as pool:
-            for piece in np.array_split(order, n_rounds):
+            for piece in np.array_split(order, N_ROUNDS):
                 team.take(arrays)
                 work = [
                     pool.submit(self._visit, problem, state, member, part, spread)
@@ -460,3 +471,9 @@ def least_intercept_scale(problem):
         shares = np.bincount(problem.target[problem.index], problem.share[problem.index])
         least = max(least, 1 / float(shares[shares > 0].min()))
     return min(least, float(len(problem.index)))
+
+
+def row_time(problem):
+    """Rough nanoseconds of a row's visit on one core: only ratios matter, not the machine."""
+    term = CSR_TERM if problem.is_sparse else DENSE_TERM
+    return ROW + problem.n_outputs * (OUTPUT + term * problem.row_length)
