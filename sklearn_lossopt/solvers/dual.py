@@ -474,6 +474,6 @@ def least_intercept_scale(problem):
 
 
 def row_time(problem):
-    """Rough nanoseconds of a row's visit on one core: only ratios matter, not the machine."""
+    """Rough nanoseconds of a row's visit on one core."""
     term = CSR_TERM if problem.is_sparse else DENSE_TERM
     return ROW + problem.n_outputs * (OUTPUT + term * problem.row_length)
