@@ -124,6 +124,26 @@ def test_rows_are_differentiated_as_one_by_one(name, n_rows):
     assert (block == alone).all()
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("n_rows", [1, 3, 4, 8, 13, 32])
+def test_rows_of_logistic_loss_are_differentiated_in_vectors(n_rows, dtype):
+    number, _, n_classes = KERNEL_LOSSES["logistic"]
+    _, y, _ = draw(n_classes)
+    part = np.random.default_rng(0).permutation(len(y))[:n_rows].astype(np.int32)
+    special = [0.0, 1e-3, -0.7, 3.0, -30.0, 40.0, 1e5, -1e5]
+    block = np.resize(np.array(special, dtype), n_rows)[:, np.newaxis]
+    alone = block.copy()
+    values = [differentiate(number, alone[i], y[part[i]]) for i in range(n_rows)]
+    losses = np.empty(64)
+    differentiate_rows(number, part, block, y, losses)
+    assert losses[:n_rows] == pytest.approx(values, rel=1e-6 if dtype == np.float32 else 1e-14, abs=1e-15)
+    assert block == pytest.approx(alone, rel=1e-6 if dtype == np.float32 else 1e-14, abs=1e-15)
+    block[0] = np.nan
+    differentiate_rows(number, part, block, y, losses)
+    assert np.isnan(losses[0])
+    assert np.isfinite(losses[1:n_rows]).all()
+
+
 @pytest.mark.parametrize("name", KERNEL_LOSSES)
 def test_kernel_is_finite_at_extreme_scores(name):
     number, loss, n_classes = KERNEL_LOSSES[name]

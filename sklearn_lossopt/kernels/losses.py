@@ -9,6 +9,7 @@ from .vectors import (
     keep_first,
     lanes_of,
     largest,
+    load_as,
     load_first,
     log,
     spread,
@@ -60,6 +61,9 @@ def differentiate_softmax(scores, target):
 def differentiate_rows(loss, part, scores, target, losses):
     """Losses of some rows; their gradients replace the scores. `losses` has room for twice as many."""
     n_rows = part.size
+    if loss == LOGISTIC:
+        _differentiate_logistic_rows(part, scores, target, losses)
+        return
     if loss != SOFTMAX:
         for i in range(n_rows):
             losses[i] = differentiate(loss, scores[i], target[part[i]])
@@ -70,6 +74,27 @@ def differentiate_rows(loss, part, scores, target, losses):
     for i in range(0, n_rows, lanes_of(losses)):
         masses = load_first(losses, n_rows + i, n_rows - i, 1)
         store_first(losses, i, n_rows - i, load_first(losses, i, n_rows - i, 0) + log(masses))
+
+
+@helper
+def _differentiate_logistic_rows(part, scores, target, losses):
+    """A vector of rows at a time, in float64; the spare room has their signs, then their slopes."""
+    n_rows = part.size
+    for i in range(n_rows):
+        losses[n_rows + i] = 1.0 if target[part[i]] == 1 else -1.0
+    one = spread(1.0, losses)
+    for i in range(0, n_rows, lanes_of(losses)):
+        left = n_rows - i
+        sign = load_first(losses, n_rows + i, left, 1)
+        margin = load_as(scores, i, left, 0, losses) * sign
+        size = largest(margin, 0.0 - margin)
+        # exp of a negative number only, which cannot overflow; a NaN remains one in the loss
+        small = exp(0.0 - size)
+        store_first(losses, i, left, log(one + small) + (size - margin) * 0.5)
+        slope = (where_positive(margin, small - one) + one) / (one + small)
+        store_first(losses, n_rows + i, left, 0.0 - sign * slope)
+    for i in range(n_rows):
+        scores[i, 0] = losses[n_rows + i]
 
 
 @helper
