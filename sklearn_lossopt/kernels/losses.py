@@ -9,10 +9,12 @@ from .vectors import (
     keep_first,
     lanes_of,
     largest,
+    load,
     load_as,
     load_first,
     log,
     spread,
+    store,
     store_first,
     top,
     total,
@@ -44,15 +46,24 @@ def differentiate_softmax(scores, target):
         highest = largest(highest, load_first(scores, k, n_outputs - k, scores[0]))
     most = top(highest)
     margin = float(most) - float(scores[target])
-    sums = spread(number(0), scores)
-    for k in range(0, n_outputs, lanes):
-        p = keep_first(exp(load_first(scores, k, n_outputs - k, most) - most), n_outputs - k)
-        store_first(scores, k, n_outputs - k, p)
-        sums = sums + p
-    mass = total(sums)
-    inverse = number(1) / mass
-    for k in range(0, n_outputs, lanes):
-        store_first(scores, k, n_outputs - k, load_first(scores, k, n_outputs - k, 0) * inverse)
+    last = n_outputs - lanes
+    if last < 0:
+        p = keep_first(exp(load_first(scores, 0, n_outputs, most) - most), n_outputs)
+        mass = total(p)
+        store_first(scores, 0, n_outputs, p * (number(1) / mass))
+    else:
+        # The last vector goes over some outputs again, as in `rows.add_multiple`: they count once.
+        end = exp(load(scores, last) - most)
+        sums = end - keep_first(end, -(-last // lanes) * lanes - last)
+        for k in range(0, last, lanes):
+            p = exp(load(scores, k) - most)
+            store(scores, k, p)
+            sums = sums + p
+        mass = total(sums)
+        inverse = number(1) / mass
+        for k in range(0, last, lanes):
+            store(scores, k, load(scores, k) * inverse)
+        store(scores, last, end * inverse)
     scores[target] -= number(1)
     return margin, float(mass)
 

@@ -19,7 +19,7 @@ from .rows import (
 )
 from .steps import Average, Parameters, StepSettings, add_to_average, update_lines
 from .tiles import VECTOR_BYTES
-from .vectors import lanes_of, load_first, store_first
+from .vectors import lanes_of, load, store
 
 # A block here is a vector of rows. With more, what is asked for of the next ones, which are anywhere, comes
 # in too long a burst, and wide rows leave the cache before their gradient is taken.
@@ -105,13 +105,24 @@ def _weigh(part, weight, batch_size, slopes, slope_sum):
     """Multiply slopes by their rows' shares of the batch's mean, and add them up for the intercept."""
     n_outputs = slopes.shape[1]
     lanes = lanes_of(slopes)
+    last = n_outputs - lanes
     for i in range(part.size):
         share = weight[part[i]] / batch_size
-        for k in range(0, n_outputs, lanes):
-            place, left = i * n_outputs + k, n_outputs - k
-            here = load_first(slopes, place, left, 0) * share
-            store_first(slopes, place, left, here)
-            store_first(slope_sum, k, left, load_first(slope_sum, k, left, 0) + here)
+        place = i * n_outputs
+        if last < 0:
+            for k in range(n_outputs):
+                slopes[i, k] *= share
+                slope_sum[k] += slopes[i, k]
+            continue
+        # The last vector goes over some outputs again, as in `rows.add_multiple`.
+        end = load(slopes, place + last) * share
+        sum_of_end = load(slope_sum, last) + end
+        for k in range(0, last, lanes):
+            here = load(slopes, place + k) * share
+            store(slopes, place + k, here)
+            store(slope_sum, k, load(slope_sum, k) + here)
+        store(slopes, place + last, end)
+        store(slope_sum, last, sum_of_end)
 
 
 @pass_kernel
