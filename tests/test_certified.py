@@ -488,19 +488,33 @@ class TestThreads:
             l1_ratio=0.5, alpha=1e-2, solver="sdca", n_jobs=3, max_iter=3000, random_state=0
         )
         assert clone(model).fit(X, y, weight).converged_
-        assert clone(model).set_params(n_jobs=-1).fit(X[:11], y[:11]).dual_gap_ > 0
+        for n_jobs in (-1, 16):
+            assert clone(model).set_params(n_jobs=n_jobs).fit(X[:11], y[:11]).dual_gap_ > 0
 
-    def test_visit_rows_only_where_passes_are_long(self, digits, monkeypatch):
+    def test_visit_rows_only_where_they_pay(self, digits, monkeypatch):
         X, y = digits
+        together = []
+        visit = dual.DualAscent._visit_together
+        monkeypatch.setattr(
+            dual.DualAscent, "_visit_together", lambda *args: (together.append(len(args[3])), visit(*args))
+        )
         model = LinearSVMClassifier(alpha=1e-3, solver="sdca", calibration=None, random_state=0)
+        model.set_params(max_iter=9, tol=None)
         alone = clone(model).fit(X, y)
-        assert clone(model).set_params(n_jobs=8).fit(X, y).coef_ == pytest.approx(alone.coef_, abs=1e-6)
-        wide = sparse.csr_array(sparse.random(len(y), 50_000, density=1e-4, random_state=0))
-        rows = sparse.hstack([X, wide], format="csr")  # copies of the coefficients take longer than a pass
-        monkeypatch.setattr(dual, "LONG_PASS", 0.0)
-        alone, many = (clone(model).set_params(n_jobs=n).fit(rows, y) for n in (1, 8))
-        assert many.n_iter_ == alone.n_iter_
-        assert clone(model).set_params(n_jobs=8).fit(X, y).n_iter_ != clone(model).fit(X, y).n_iter_
+        shared = clone(model).set_params(n_jobs=2).fit(X, y)
+        assert shared.coef_ == pytest.approx(alone.coef_, abs=1e-6)
+        assert together == []  # a pass takes half a millisecond
+        model.set_params(max_iter=2, n_jobs=2)
+        long = np.tile(X, (30, 1)), np.tile(y, 30)
+        clone(model).fit(*long)
+        assert together == [30 * len(y)] * 2
+        clone(model).set_params(n_jobs=32).fit(*long)
+        assert len(together) == 2
+        wide = sparse.hstack(
+            [sparse.csr_array(long[0]), sparse.csr_array((30 * len(y), 50_000))], format="csr"
+        )
+        clone(model).fit(wide, long[1])  # copies of the coefficients take longer than a pass
+        assert len(together) == 2
 
     def test_refuses_zero(self, digits):
         with pytest.raises(ValueError, match="'n_jobs' parameter"):

@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 from naive import KERNEL_LOSSES
 from scipy.optimize import minimize
+from scipy.special import logsumexp, softmax
 
 from sklearn_lossopt import losses
 from sklearn_lossopt.kernels._jit import helper
 from sklearn_lossopt.kernels.exponential import exp_nonpositive
 from sklearn_lossopt.kernels.losses import differentiate, differentiate_rows, is_right, loss_at_zero
+from sklearn_lossopt.kernels.minibatch import _weigh
 from sklearn_lossopt.penalties import ElasticNet
 
 ALL = {name: (loss, n) for name, (_, loss, n) in KERNEL_LOSSES.items()}
@@ -125,6 +127,37 @@ def test_rows_are_differentiated_as_one_by_one(name, n_rows):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("n_outputs", [3, 4, 5, 7, 8, 9, 15, 16, 17, 24, 37])
+def test_softmax_of_any_width(n_outputs, dtype):
+    rng = np.random.default_rng(n_outputs)
+    block = rng.normal(scale=3, size=(6, n_outputs)).astype(dtype)
+    y = rng.integers(0, n_outputs, 6)
+    exact, part = block.astype(float), np.arange(6, dtype=np.int32)
+    losses_ = np.empty(64)
+    differentiate_rows(KERNEL_LOSSES["softmax"][0], part, block, y, losses_)
+    close = {"rel": 1e-5, "abs": 1e-6} if dtype == np.float32 else {"rel": 1e-13, "abs": 1e-15}
+    assert losses_[:6] == pytest.approx(logsumexp(exact, axis=1) - exact[part, y], **close)
+    expected = softmax(exact, axis=1) - np.eye(n_outputs)[y]
+    assert block == pytest.approx(expected, **close)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("n_outputs", [1, 3, 4, 5, 7, 8, 9, 16, 17, 37])
+def test_shares_of_a_batch_of_any_width(n_outputs, dtype):
+    rng = np.random.default_rng(n_outputs)
+    slopes, weight = rng.normal(size=(9, n_outputs)).astype(dtype), rng.random(20).astype(dtype)
+    part = rng.permutation(20)[:5].astype(np.int32)
+    total = rng.normal(size=n_outputs).astype(dtype)
+    expected = slopes.copy()
+    expected[:5] *= (weight[part] / dtype(8))[:, np.newaxis]
+    expected_total = total + expected[:5].sum(axis=0)
+    _weigh(part, weight, dtype(8), slopes, total)
+    close = {"rel": 1e-5 if dtype == np.float32 else 1e-12}
+    assert slopes == pytest.approx(expected, **close)
+    assert total == pytest.approx(expected_total, abs=1e-6, **close)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("n_rows", [1, 3, 4, 8, 13, 32])
 def test_rows_of_logistic_loss_are_differentiated_in_vectors(n_rows, dtype):
     number, _, n_classes = KERNEL_LOSSES["logistic"]
@@ -132,12 +165,12 @@ def test_rows_of_logistic_loss_are_differentiated_in_vectors(n_rows, dtype):
     part = np.random.default_rng(0).permutation(len(y))[:n_rows].astype(np.int32)
     special = [0.0, 1e-3, -0.7, 3.0, -30.0, 40.0, 1e5, -1e5]
     block = np.resize(np.array(special, dtype), n_rows)[:, np.newaxis]
-    alone = block.copy()
+    alone = block.astype(np.float64)
     values = [differentiate(number, alone[i], y[part[i]]) for i in range(n_rows)]
     losses = np.empty(64)
     differentiate_rows(number, part, block, y, losses)
     assert losses[:n_rows] == pytest.approx(values, rel=1e-6 if dtype == np.float32 else 1e-14, abs=1e-15)
-    assert block == pytest.approx(alone, rel=1e-6 if dtype == np.float32 else 1e-14, abs=1e-15)
+    assert block == pytest.approx(alone, rel=1e-6 if dtype == np.float32 else 1e-13, abs=1e-300)
     block[0] = np.nan
     differentiate_rows(number, part, block, y, losses)
     assert np.isnan(losses[0])

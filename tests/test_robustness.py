@@ -1,6 +1,7 @@
 """Thousands of fits with any parameters on tables as bad as they come. Slow: ``pytest -m slow``."""
 
 import warnings
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn_lossopt import LinearSVMClassifier, SoftmaxClassifier
 from sklearn_lossopt.schedules import BY_NAME as SCHEDULES
 from sklearn_lossopt.solvers import BY_NAME as SOLVERS
+from sklearn_lossopt.solvers import dual
 
 LABELS = {
     "numbers": np.arange(4),
@@ -69,6 +71,7 @@ REFUSALS = (
 )
 
 
+@patch.multiple(dual, LONG_PASS=0.0, SHARE_OF_COPIES=np.inf)  # threads on little data too
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(8))  # so that a failure of one part does not hide the others
 def test_any_fit(seed):

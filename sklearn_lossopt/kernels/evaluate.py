@@ -62,4 +62,7 @@ def _sum_sizes(values):
 @kernel
 def score_rows(rows, index, coef, intercept, out):
     """out[i] = scores of row index[i]."""
-    scores(rows, index, coef, intercept, out, rows, index)
+    for start in range(0, index.size, ROWS_PER_BLOCK):
+        stop = min(start + ROWS_PER_BLOCK, index.size)
+        ahead = index[stop : stop + ROWS_PER_BLOCK]
+        scores(rows, index[start:stop], coef, intercept, out[start:stop], rows, ahead)

@@ -99,10 +99,12 @@ def _differentiate_logistic_rows(part, scores, target, losses):
         sign = load_first(losses, n_rows + i, left, 1)
         margin = load_as(scores, i, left, 0, losses) * sign
         size = largest(margin, 0.0 - margin)
-        # exp of a negative number only, which cannot overflow; a NaN remains one in the loss
+        # exp of a negative number only, which cannot overflow. A NaN margin stays in the loss: `largest`
+        # gives its second number where the two cannot be compared.
         small = exp(0.0 - size)
-        store_first(losses, i, left, log(one + small) + (size - margin) * 0.5)
-        slope = (where_positive(margin, small - one) + one) / (one + small)
+        store_first(losses, i, left, log(one + small) + largest(0.0, 0.0 - margin))
+        share = where_positive(margin, small) + (one - where_positive(margin, one))
+        slope = share / (one + small)
         store_first(losses, n_rows + i, left, 0.0 - sign * slope)
     for i in range(n_rows):
         scores[i, 0] = losses[n_rows + i]

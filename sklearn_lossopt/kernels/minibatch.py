@@ -21,8 +21,8 @@ from .steps import Average, Parameters, StepSettings, add_to_average, update_lin
 from .tiles import VECTOR_BYTES
 from .vectors import lanes_of, load, store
 
-# A block here is a vector of rows. With more, what is asked for of the next ones, which are anywhere, comes
-# in too long a burst, and wide rows leave the cache before their gradient is taken.
+# A block here is a vector's width of rows. With more, what is asked for of the next ones, which are anywhere,
+# comes in too long a burst, and wide rows leave the cache before their gradient is taken.
 ROWS_AT_ONCE = max(8, VECTOR_BYTES // 4)
 
 

@@ -52,9 +52,9 @@ LOOSENS_SURELY_AT, LAG = 128, 2.0
 # this much between them has done on all data so far, and where a gap rises it becomes n_jobs.
 SPREAD = 0.4
 N_ROUNDS = 4  # of threads in a pass, with their work added up after each
-# Threads make more passes necessary: they only pay where a pass takes so many nanoseconds by `row_time`, and
-# where copies of the coefficients, so much a byte, take at most this share of a pass.
-LONG_PASS, COPY, SHARE_OF_COPIES = 8e6, 0.1, 0.2
+# Threads make more passes necessary: they only pay where each has so many nanoseconds of a pass, by
+# `row_time`, and where copies of the coefficients, so much a byte, take at most this share of a pass.
+LONG_PASS, COPY, SHARE_OF_COPIES = 4e6, 0.1, 0.2
 # Rough nanoseconds of a visit: a row, its outputs, its products.
 ROW, OUTPUT, DENSE_TERM, CSR_TERM = 150.0, 2.0, 0.04, 0.4
 SAMPLE = 1024  # rows by which to guess a gap before it is certified, of at least four times as many
@@ -237,8 +237,9 @@ class DualAscent:
         if state.team is None:
             return False
         pass_time = n_rows * row_time(problem)
-        copies = 2 * N_ROUNDS * (self.n_jobs + 1) * state.arrays.primal.nbytes * COPY
-        return pass_time >= LONG_PASS and copies <= SHARE_OF_COPIES * pass_time
+        n_arrays = 2 if problem.penalty.l1 else 1
+        copies = 2 * N_ROUNDS * (self.n_jobs + 1) * n_arrays * state.arrays.primal.nbytes * COPY
+        return pass_time >= self.n_jobs * LONG_PASS and copies <= SHARE_OF_COPIES * pass_time
 
     def _visit_together(self, problem, state, order):
         """Threads take rows of their own, each with a copy of the coefficients; then these are added up.
