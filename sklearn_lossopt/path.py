@@ -95,8 +95,9 @@ def regularization_path(
     alphas = np.sort(np.asarray(alphas, dtype=np.float64).ravel())[::-1]
     if not (alphas.size and np.isfinite(alphas).all() and alphas[-1] > 0):
         raise ValueError(f"alphas must be finite and > 0. Got {alphas!r} instead.")
-    found = []
-    for alpha in alphas:
+    found, coefs = [], np.empty((alphas.size, problem.n_outputs, problem.n_features), problem.dtype)
+    intercepts = np.empty(coefs.shape[:2], problem.dtype)
+    for i, alpha in enumerate(alphas):
         here = problem.with_penalty(ElasticNet(float(alpha), float(model.l1_ratio)))
         chosen = model._choose(here)
         if not isinstance(solvers.resolve(chosen), solvers.CertifiedSolver):
@@ -108,12 +109,14 @@ def regularization_path(
         if solution.interruption is not None:
             raise solution.interruption
         start, previous = solution.model, solvers.DualMemory.of(problem, solution.state, same_rows=True)
-        solution.state = None  # as large as X may be, for each alpha
+        coefs[i] = start.coef.T if problem.is_sparse else start.coef
+        intercepts[i] = start.intercept
+        solution.model = solution.state = None  # as large as X may be, for each alpha
         found.append(solution)
     return Bunch(
         alphas=alphas,
-        coefs=np.stack([problem.coef_of(solution.model) for solution in found]),
-        intercepts=np.stack([solution.model.intercept for solution in found]),
+        coefs=coefs,
+        intercepts=intercepts,
         objectives=np.array([solution.objective for solution in found]),
         gaps=np.array([solution.gap for solution in found]),
         n_iters=np.array([solution.n_iter for solution in found]),
@@ -126,13 +129,22 @@ def _where_all_vanish(problem, l1_ratio):
     """The least alpha at which all coefficients are 0, and the optimum there: its model and duals.
 
     `l1_ratio` counts as `LEAST_L1_RATIO` or more. From that alpha on, `alpha * l1_ratio` holds the
-    gradient of the loss at the best intercepts: those of the same problem without features.
+    gradient of the loss at the best intercepts: those of the same problem without features, where a
+    class's rows are all alike and one stands for them.
     """
     dual = start_at(problem, problem.model())
     intercept = np.zeros(problem.n_outputs)
     if problem.fit_intercept:
-        nothing = DenseRows(read_only(np.zeros((len(problem.target), 1), problem.dtype)))
-        bare = replace(problem, rows=nothing, penalty=ElasticNet(1.0))
+        mass = np.bincount(problem.target[problem.index], problem.share[problem.index])
+        present = np.flatnonzero(mass)
+        bare = replace(
+            problem,
+            rows=DenseRows(read_only(np.zeros((mass.size, 1)))),
+            index=present,
+            target=np.arange(mass.size, dtype=problem.target.dtype),
+            weight=mass * present.size,
+            penalty=ElasticNet(1.0),
+        )
         runner = NewtonSteps() if newton.takes(bare) else InteriorSteps()
         state = runner.start(bare, bare.model(), np.random.default_rng(0))
         for _ in range(INTERCEPT_STEPS):
@@ -140,7 +152,7 @@ def _where_all_vanish(problem, l1_ratio):
             certificate = runner.certify(bare, state, runner.model(bare, state))
             if state.is_stuck or certificate.gap <= 1e-12 * certificate.objective:
                 break
-        dual = state.dual
+        dual[problem.index] = state.dual[problem.target[problem.index]]
         intercept = runner.model(bare, state).intercept
     gradient, _ = gradient_of_dual(problem, dual)
     alpha = ROUNDING * max(float(np.abs(gradient).max()), 1e-12) / max(l1_ratio, LEAST_L1_RATIO)

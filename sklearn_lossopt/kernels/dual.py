@@ -191,6 +191,41 @@ def merge(shared, own, spread):
 
 
 @kernel
+def place(coef, gradient, mean_dual, shift, scale, pulling, by_column, center, accumulated):
+    """Put a proximal point at `coef`, with `accumulated` as the dual variables and it make it.
+
+    `gradient` is X^T diag(w) a of rows that are not shifted yet, `pulling` is kappa m by feature; the
+    last two arrays may be wider than `coef`.
+    """
+    n_lines, n_columns = coef.shape
+    is_shifted = shift.size > 0
+    for i in range(n_lines):
+        for j in range(n_columns):
+            feature = j if by_column else i
+            here = np.float64(coef[i, j])
+            slope = gradient[i, j] + pulling[feature] * here
+            if is_shifted:
+                slope -= mean_dual[i] * shift[j]
+            center[i, j] = here / scale[feature]
+            accumulated[i, j] = slope * scale[feature]
+
+
+@kernel
+def placed_gradient(accumulated, center, mean_dual, shift, scale, pull, by_column, gradient):
+    """X^T diag(w) a of rows that are not shifted, from what `accumulated` holds: undoes `place`."""
+    n_lines, n_columns = gradient.shape
+    is_shifted = shift.size > 0
+    for i in range(n_lines):
+        for j in range(n_columns):
+            feature = j if by_column else i
+            slope = np.float64(accumulated[i, j]) - np.float64(pull[feature]) * np.float64(center[i, j])
+            slope /= np.float64(scale[feature])
+            if is_shifted:
+                slope += mean_dual[i] * shift[j]
+            gradient[i, j] = slope
+
+
+@kernel
 def move_center(primal, before, center, accumulated, pull, by_column, momentum):
     """Move a proximal point to ``primal + momentum * (primal - before)``; `before` becomes `primal`.
 

@@ -22,6 +22,7 @@ from ..kernels.dual import (
     dual_pass,
     merge,
     move_center,
+    place,
     soft_threshold,
     uphill,
 )
@@ -389,21 +390,20 @@ class DualAscent:
             widened(l1 * scale, width if l1 else 0, dtype),
             dtype.type(intercept_scale),
         )
-        coef, intercept = (part.astype(np.float64) for part in model)
+        intercept = model.intercept.astype(np.float64)
+        if shift.size:
+            intercept += model.coef.astype(np.float64) @ shift
         if gradient is not None:
             gradient, mean_dual = gradient
         elif state.has_duals:
             gradient, mean_dual = gradient_of_dual(problem, arrays.dual)
         else:
-            gradient, mean_dual = np.zeros(coef.shape), np.zeros(problem.n_outputs)
-        if shift.size:
-            intercept += coef @ shift
-            gradient = gradient - np.outer(mean_dual, shift)
-        line = slice(None) if by_column else (slice(None), None)
-        here = (slice(None), slice(problem.n_features)) if by_column else slice(None)
+            gradient, mean_dual = np.zeros(model.coef.shape), np.zeros(problem.n_outputs)
         center = np.zeros(arrays.primal.shape, dtype)
-        center[here] = coef / scale[line]
-        arrays.accumulated[here] = (gradient + kappa * metric[line] * coef) * scale[line]
+        pulling = kappa * metric
+        place(
+            model.coef, gradient, mean_dual, shift, scale, pulling, by_column, center, arrays.accumulated
+        )
         if l1:
             soft_threshold(arrays.accumulated, state.coordinates.threshold, by_column, arrays.primal)
         arrays.intercept[:] = intercept + intercept_scale * mean_dual
@@ -412,8 +412,8 @@ class DualAscent:
             coef_before=center.copy(),
             intercept=intercept.astype(dtype),
             intercept_before=intercept.astype(dtype),
-            pull=widened(kappa * metric / curvature, width, dtype),
-            stretch=widened((kappa * metric) ** 2 / curvature / (2 * l2 or math.inf), width, np.float64),
+            pull=widened(pulling / curvature, width, dtype),
+            stretch=widened(pulling**2 / curvature / (2 * l2 or math.inf), width, np.float64),
             least_pull=max(state.least_pull, l2 / (l2 + kappa * float(metric.max()))),
         )
 

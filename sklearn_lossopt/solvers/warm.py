@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..kernels.dual import DualState, duals_of_model, start_duals
+from ..kernels.dual import DualState, duals_of_model, placed_gradient, start_duals
 
 
 class DualMemory:
@@ -72,15 +72,15 @@ def start_at(problem, model):
 def _gradient_of_run(problem, state):
     """`gradient_of_dual`'s answer, from the sums that passes keep: no visit of the rows."""
     center, coordinates = state.center, state.coordinates
-    line = (slice(None), None) if problem.is_sparse else slice(None)
-    sums = state.arrays.accumulated.astype(np.float64) - center.pull[line] * center.coef
     features = slice(problem.n_features)  # without what pads them
-    gradient = sums if problem.is_sparse else sums[:, features]
-    gradient = gradient / coordinates.scale[features][line]
+    shift, scale = (by_feature[features] for by_feature in (coordinates.shift, coordinates.scale))
     mean_dual = np.zeros(problem.n_outputs)
     if problem.fit_intercept:
         moved = (state.arrays.intercept - center.intercept).astype(np.float64)
         mean_dual = moved / float(coordinates.intercept_scale)
-        if coordinates.shift.size:
-            gradient = gradient + np.outer(mean_dual, coordinates.shift[features])
+    by_column = not problem.is_sparse
+    n_features, n_outputs = problem.n_features, problem.n_outputs
+    gradient = np.empty((n_outputs, n_features) if by_column else (n_features, n_outputs))
+    sums, pull = state.arrays.accumulated, center.pull
+    placed_gradient(sums, center.coef, mean_dual, shift, scale, pull, by_column, gradient)
     return gradient, mean_dual
