@@ -15,8 +15,18 @@ from typing import NamedTuple
 import numpy as np
 
 from .kernels import losses
-from .kernels.certify import add_duals, bound_terms, conjugates, sum_excess, sum_reach
+from .kernels.certify import (
+    add_duals,
+    add_flows,
+    bound_terms,
+    conjugates,
+    new_room,
+    sum_excess,
+    sum_reach,
+)
 from .kernels.evaluate import sum_sizes
+from .kernels.rows import aligned_zeros
+from .kernels.vectors import padded_outputs
 
 EPSILON = np.finfo(np.float64).eps
 
@@ -49,13 +59,21 @@ class BestBound:
 class Move(NamedTuple):
     """How a stored dual point is changed to be feasible: see `kernels.ascent.read_dual`."""
 
-    keep: np.ndarray  # (n_classes, n_outputs)
-    mixed: np.ndarray  # (n_outputs,)
+    keep: np.ndarray  # (n_classes, outputs padded to whole vectors); (n_classes, 0): the point stays as it is
+    mixed: np.ndarray  # (padded outputs,), or empty
+
+    @classmethod
+    def of(cls, keep, mixed):
+        """The move by factors (n_classes, n_outputs) and a point of the simplex (n_outputs,)."""
+        n_outputs = mixed.size
+        padded = aligned_zeros((len(keep) + 1, padded_outputs(n_outputs, np.float64)), np.float64)
+        padded[:-1, :n_outputs], padded[-1, :n_outputs] = keep, mixed
+        return cls(padded[:-1], padded[-1])
 
 
 def unmoved(n_outputs):
     """The move that leaves a dual point as it is stored."""
-    return Move(np.ones((max(n_outputs, 2), n_outputs)), np.zeros(n_outputs))
+    return Move(np.empty((max(n_outputs, 2), 0)), np.empty(0))
 
 
 def certify(problem, model, dual, n_jobs=1):
@@ -78,14 +96,12 @@ def certify(problem, model, dual, n_jobs=1):
     """
     coef, intercept = model
     move, weight = balance(problem, dual), problem.share
-    slot = np.arange(problem.n_features if problem.is_sparse else 0)
     index, target = problem.index, problem.target
-    nothing = np.empty((0, 0))
 
     def terms(part):
         gradient = np.zeros(coef.shape)
-        where = problem.rows, part, target, weight, problem.loss
-        sums = bound_terms(*where, coef, intercept, dual, *move, gradient, slot, nothing)
+        where, room = (problem.rows, part, target, weight, problem.loss), new_room(problem.n_outputs)
+        sums = bound_terms(*where, coef, intercept, dual, move, gradient, room)
         return (*sums, gradient)
 
     if n_jobs == 1:
@@ -107,7 +123,8 @@ def certify(problem, model, dual, n_jobs=1):
         bound = max(bound, -conjugate)
     if quadratic > 0 and l1 > 0:
         factor = l1 / (l1 + excess)
-        bound = max(bound, -conjugates(problem.loss, index, target, weight, dual, *move, factor))
+        room = new_room(problem.n_outputs)
+        bound = max(bound, -conjugates(problem.loss, index, target, weight, dual, move, room, factor))
     if not np.isfinite(objective + rounding):
         return Certificate(objective, np.inf, 0.0, 0.0)
     bound = max(bound - rounding, 0.0) if np.isfinite(bound) else 0.0
@@ -119,31 +136,28 @@ def gradient_of_dual(problem, dual):
     n_outputs = problem.n_outputs
     shape = (problem.n_features, n_outputs) if problem.is_sparse else (n_outputs, problem.n_features)
     gradient = np.zeros(shape)
-    as_is = unmoved(n_outputs)
-    slot = np.arange(problem.n_features if problem.is_sparse else 0)
+    room = new_room(n_outputs)
     index, target, weight = problem.index, problem.target, problem.share
-    add_duals(problem.rows, index, target, weight, problem.loss, dual, *as_is, gradient, slot)
-    mean = _flows(problem, dual).sum(axis=0)
-    return gradient, mean
+    add_duals(problem.rows, index, target, weight, problem.loss, dual, unmoved(n_outputs), gradient, room)
+    return gradient, _flows(problem, dual).sum(axis=0)
 
 
 def _flows(problem, dual):
     """Weighted sums of the stored dual point's vectors by class: (n_classes, n_outputs)."""
-    as_is = unmoved(problem.n_outputs)
-    flows = np.zeros(as_is.keep.shape)
-    model, gradient, slot = problem.model(), np.empty((0, 0)), np.arange(0)
-    where = problem.rows, problem.index, problem.target, problem.share, problem.loss
-    bound_terms(*where, *model, dual, *as_is, gradient, slot, flows)
-    return flows
+    n_outputs, room = problem.n_outputs, new_room(problem.n_outputs)
+    flows = aligned_zeros((max(n_outputs, 2), room[1].shape[1]), np.float64)
+    where = problem.loss, problem.index, problem.target, problem.share
+    add_flows(*where, dual, unmoved(n_outputs), flows, room)
+    return flows[:, :n_outputs]
 
 
 def balance(problem, dual):
     """Make the dual point one whose weighted sum is zero, as a free intercept demands."""
     n_outputs = problem.n_outputs
     n_classes = max(n_outputs, 2)
-    keep, mixed = unmoved(n_outputs)
     if not problem.fit_intercept:
-        return Move(keep, mixed)
+        return unmoved(n_outputs)
+    keep, mixed = np.ones((n_classes, n_outputs)), np.zeros(n_outputs)
     weight = problem.share
     sums = np.abs(_flows(problem, dual))
     if problem.loss == losses.SOFTMAX:
@@ -157,7 +171,7 @@ def balance(problem, dual):
             keep[:] = np.where(mean > mass, mass / mean, 1.0)
         lack = np.maximum(mass - mean, 0)
         mixed[:] = lack / lack.sum() if lack.any() else 1 / n_outputs
-        return Move(keep, mixed)
+        return Move.of(keep, mixed)
     if problem.loss == losses.LOGISTIC or problem.loss % losses.SQUARED == losses.HINGE:
         # Each output has rows on its side and rows against it: the heavier side gives way.
         own = sums[1:] if n_outputs == 1 else np.diag(sums)
@@ -171,9 +185,9 @@ def balance(problem, dual):
             keep[1] = own_keep
         else:
             np.fill_diagonal(keep, own_keep)
-        return Move(keep, mixed)
+        return Move.of(keep, mixed)
     np.fill_diagonal(sums, 0.0)
-    return Move(_balance_matrix(sums), mixed)
+    return Move.of(_balance_matrix(sums), mixed)
 
 
 def _balance_matrix(flow):

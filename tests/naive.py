@@ -192,6 +192,9 @@ def dual_vectors(loss_number, stored, y, move=None):
     """The dual vectors a = -slope, shape (n, n_outputs), of stored dual variables after a `Move`."""
     n_rows, n_outputs = stored.shape
     line = stored.astype(float)
+    keep, mixed = np.ones(stored.shape), np.zeros(n_outputs)
+    if move is not None and move.keep.size:  # padded to whole vectors
+        keep, mixed = move.keep[y, :n_outputs], move.mixed[:n_outputs]
     hot = np.zeros((n_rows, n_outputs))
     if n_outputs > 1:
         hot[np.arange(n_rows), y] = 1
@@ -200,13 +203,11 @@ def dual_vectors(loss_number, stored, y, move=None):
     if loss_number == numbers.SOFTMAX:
         p = np.exp(line)
         p /= p.sum(axis=1, keepdims=True)
-        if move is not None:
-            kept = move.keep[y] * p
-            p = kept + (p - kept).sum(axis=1, keepdims=True) * move.mixed
-        return hot - p
+        kept = keep * p
+        return hot - kept - (p - kept).sum(axis=1, keepdims=True) * mixed
     if loss_number == numbers.CRAMMER_SINGER:
         line = line / np.maximum(1, line.sum(axis=1, keepdims=True))
-    u = line if move is None else line * move.keep[y]
+    u = keep * line
     if loss_number == numbers.LOGISTIC or loss_number % numbers.SQUARED == numbers.HINGE:
         return (2 * hot - 1) * u
     u = np.where(hot > 0, 0, u)

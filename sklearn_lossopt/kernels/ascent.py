@@ -73,37 +73,48 @@ def dual_of_slopes(loss, slopes, line, target):
 
 @helper
 def read_dual(loss, line, target, keep, mixed, out):
-    """Put a, float64, of a line after it was moved, into `out`.
+    """Put a, float64, of a line after it was moved, into `out`, which is padded with zeros to whole vectors.
 
     A move keeps the line in the domain: u becomes ``keep * u`` with keep in [0, 1]; softmax's p too, and
-    what that takes away goes to `mixed`, a point of the simplex.
+    what that takes away goes to `mixed`, a point of the simplex. Both are padded like `out`, or empty: then
+    the line is read as it is.
     """
     n_outputs = line.size
     lanes = lanes_of(out)
+    is_moved = keep.size > 0
     nothing = spread(0.0, out)
     sums = nothing
     if loss == SOFTMAX:
         for k in range(0, n_outputs, lanes):
-            p = exp(load_as(line, k, n_outputs - k, NEVER, out))
-            store_first(out, k, n_outputs - k, p)
+            p = keep_first(exp(load_as(line, k, n_outputs - k, NEVER, out)), n_outputs - k)
+            store(out, k, p)
             sums = sums + p
         inverse = 1 / total(sums)
-        loose = nothing
-        for k in range(0, n_outputs, lanes):
-            p = load_first(out, k, n_outputs - k, 0) * inverse
-            kept = load_first(keep, k, n_outputs - k, 0) * p
-            loose = loose + (p - kept)
-            store_first(out, k, n_outputs - k, kept)
-        taken = total(loose)
         sums = nothing
-        for k in range(0, n_outputs, lanes):
-            p = load_first(out, k, n_outputs - k, 0) + load_first(mixed, k, n_outputs - k, 0) * taken
-            sums = sums + p
-            store_first(out, k, n_outputs - k, nothing - p)
+        if is_moved:
+            loose = nothing
+            for k in range(0, n_outputs, lanes):
+                p = load(out, k) * inverse
+                kept = load(keep, k) * p
+                loose = loose + (p - kept)
+                store(out, k, kept)
+            taken = total(loose)
+            for k in range(0, n_outputs, lanes):
+                p = load(out, k) + load(mixed, k) * taken
+                sums = sums + p
+                store(out, k, nothing - p)
+        else:
+            for k in range(0, n_outputs, lanes):
+                p = load(out, k) * inverse
+                sums = sums + p
+                store(out, k, nothing - p)
         out[target] += total(sums)
         return
     if loss == LOGISTIC or n_outputs == 1:
-        u = keep[0] * np.float64(line[0])
+        u = np.float64(line[0])
+        if is_moved:
+            u *= keep[0]
+        store(out, 0, nothing)
         out[0] = u if target == 1 else -u
         return
     shape = loss - SQUARED if loss >= SQUARED else loss
@@ -115,16 +126,17 @@ def read_dual(loss, line, target, keep, mixed, out):
         factor = 1 / max(1.0, total(sums))
         sums = nothing
     for k in range(0, n_outputs, lanes):
-        u = load_first(keep, k, n_outputs - k, 0) * load_as(line, k, n_outputs - k, 0, out) * factor
+        u = load_as(line, k, n_outputs - k, 0, out) * factor
+        if is_moved:
+            u = load(keep, k) * u
         sums = sums + u
-        store_first(out, k, n_outputs - k, nothing - u)
+        store(out, k, nothing - u)
     out[target] = -out[target] if shape == HINGE else total(sums)
 
 
 @helper
 def conjugate(loss, a, target):
-    """The conjugate loss*(-a) of a dual vector in its domain, float64."""
-    n_outputs = a.size
+    """The conjugate loss*(-a) of a dual vector in its domain, float64, padded with zeros to whole vectors."""
     if loss == LOGISTIC:
         u = abs(a[0])
         value = 0.0
@@ -139,13 +151,13 @@ def conjugate(loss, a, target):
     if loss == SOFTMAX:
         own = a[target]
         a[target] = own - 1
-        for k in range(0, n_outputs, lanes):
-            p = largest(0.0, 0.0 - load_first(a, k, n_outputs - k, 0))
+        for k in range(0, a.size, lanes):
+            p = largest(0.0, 0.0 - load(a, k))
             sums = sums + p * log(p)
         a[target] = own
         return total(sums)
-    for k in range(0, n_outputs, lanes):
-        here = load_first(a, k, n_outputs - k, 0)
+    for k in range(0, a.size, lanes):
+        here = load(a, k)
         sums = sums + largest(here, 0.0 - here)
         squares = squares + here * here
     shape = loss - SQUARED if loss >= SQUARED else loss

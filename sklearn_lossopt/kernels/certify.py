@@ -2,63 +2,67 @@
 
 import numpy as np
 
-from ._jit import kernel
+from ._jit import helper, kernel
 from .ascent import conjugate, read_dual
 from .losses import differentiate
 from .references import borrowed
-from .rows import ROWS_PER_BLOCK, add_gradient, scores
+from .rows import ROWS_PER_BLOCK, add_gradient, aligned_zeros, scores
+from .vectors import lanes_of, load, padded_outputs, store
+
+
+def new_room(n_outputs):
+    """Memory for a block's scores, and for its dual vectors padded to whole vectors."""
+    width = padded_outputs(n_outputs, np.float64)
+    return (
+        aligned_zeros((ROWS_PER_BLOCK, n_outputs), np.float64),
+        aligned_zeros((ROWS_PER_BLOCK, width), np.float64),
+    )
 
 
 @kernel
-def bound_terms(rows, index, target, weight, loss, coef, intercept, dual, keep, mixed, gradient, slot, flows):
+def bound_terms(rows, index, target, weight, loss, coef, intercept, dual, move, gradient, room):
     """Weighted sums of losses at a model and of conjugates at a dual point; `gradient` gains X^T diag(w) a.
 
     The dual point is the stored one, moved as `read_dual` says. All sums are float64, also those of scores
-    where `coef` and `intercept` are not; `slot` is 0, 1, ... for CSR.
-
-    If `flows`, (n_classes, n_outputs), is not empty it gains the sums of w a by class, and nothing else is
-    done: a kernel of its own would take half a second more to compile.
+    where `coef` and `intercept` are not. `room` is from `new_room`.
     """
     rows, index, target, weight = borrowed((rows, index, target, weight))
-    coef, intercept, dual, keep, mixed, gradient = borrowed((coef, intercept, dual, keep, mixed, gradient))
-    n_outputs = dual.shape[1]
-    block = np.empty((ROWS_PER_BLOCK, n_outputs))
-    slopes = np.empty((ROWS_PER_BLOCK, n_outputs))
+    coef, intercept, dual, move, gradient = borrowed((coef, intercept, dual, move, gradient))
+    keep, mixed = move
+    block, slopes = borrowed(room)
     losses = 0.0
     conjugates = 0.0
-    touched = slot, slot
-    by_class = flows.size > 0
+    no_slots = index[:0], index[:0]
     for start in range(0, index.size, ROWS_PER_BLOCK):
         part = index[start : start + ROWS_PER_BLOCK]
-        if not by_class:
-            scores(rows, part, coef, intercept, block, rows, part)
+        scores(rows, part, coef, intercept, block, rows, part)
         for i in range(part.size):
             row = part[i]
             y = target[row]
             w = weight[row]
             read_dual(loss, dual[row], y, keep[y], mixed, slopes[i])
-            if by_class:
-                for k in range(n_outputs):
-                    flows[y, k] += w * slopes[i, k]
-                continue
             losses += w * differentiate(loss, block[i], y)
             conjugates += w * conjugate(loss, slopes[i], y)
-            for k in range(n_outputs):
-                slopes[i, k] *= w
-        if not by_class:
-            ahead = index[start + part.size : start + 2 * part.size]
-            add_gradient(rows, part, slopes, gradient, touched, 0, rows, ahead)
+            scale_line(slopes[i], w)
+        ahead = index[start + part.size : start + 2 * part.size]
+        add_gradient(rows, part, slopes, gradient, no_slots, 0, rows, ahead)
     return losses, conjugates
 
 
+@helper
+def scale_line(line, factor):
+    """Multiply a line, padded to whole vectors."""
+    for k in range(0, line.size, lanes_of(line)):
+        store(line, k, load(line, k) * factor)
+
+
 @kernel
-def row_gaps(rows, index, target, weight, loss, coef, intercept, dual, keep, mixed):
+def row_gaps(rows, index, target, weight, loss, coef, intercept, dual, move, room):
     """Means over some rows: of losses, and of ``loss(s) + loss*(-a) + <s, a>``, which is never negative."""
     rows, index, target, weight = borrowed((rows, index, target, weight))
-    coef, intercept, dual, keep, mixed = borrowed((coef, intercept, dual, keep, mixed))
-    n_outputs = intercept.size
-    block = np.empty((ROWS_PER_BLOCK, n_outputs))
-    a = np.empty(n_outputs)
+    coef, intercept, dual, move = borrowed((coef, intercept, dual, move))
+    keep, mixed = move
+    block, slopes = borrowed(room)
     losses = 0.0
     gaps = 0.0
     mass = 0.0
@@ -69,9 +73,10 @@ def row_gaps(rows, index, target, weight, loss, coef, intercept, dual, keep, mix
             row = part[i]
             y = target[row]
             w = weight[row]
+            a = slopes[i]
             read_dual(loss, dual[row], y, keep[y], mixed, a)
             product = 0.0
-            for k in range(n_outputs):
+            for k in range(intercept.size):
                 product += a[k] * block[i, k]
             value = differentiate(loss, block[i], y)
             mass += w
@@ -81,35 +86,52 @@ def row_gaps(rows, index, target, weight, loss, coef, intercept, dual, keep, mix
 
 
 @kernel
-def add_duals(rows, index, target, weight, loss, dual, keep, mixed, gradient, slot):
+def add_duals(rows, index, target, weight, loss, dual, move, gradient, room):
     """Add X^T diag(w) a to `gradient`, for the dual point as `bound_terms` has it."""
     rows, index, target, weight = borrowed((rows, index, target, weight))
-    dual, keep, mixed, gradient = borrowed((dual, keep, mixed, gradient))
-    slopes = np.empty((ROWS_PER_BLOCK, dual.shape[1]))
-    touched = slot, slot
+    dual, move, gradient = borrowed((dual, move, gradient))
+    keep, mixed = move
+    _, slopes = borrowed(room)
+    no_slots = index[:0], index[:0]
     for start in range(0, index.size, ROWS_PER_BLOCK):
         part = index[start : start + ROWS_PER_BLOCK]
         for i in range(part.size):
             row = part[i]
             read_dual(loss, dual[row], target[row], keep[target[row]], mixed, slopes[i])
-            for k in range(dual.shape[1]):
-                slopes[i, k] *= weight[row]
+            scale_line(slopes[i], weight[row])
         ahead = index[start + part.size : start + 2 * part.size]
-        add_gradient(rows, part, slopes, gradient, touched, 0, rows, ahead)
+        add_gradient(rows, part, slopes, gradient, no_slots, 0, rows, ahead)
 
 
 @kernel
-def conjugates(loss, index, target, weight, dual, keep, mixed, factor):
-    """Weighted sum of conjugates at `factor` times the moved dual point, factor in [0, 1]."""
+def add_flows(loss, index, target, weight, dual, move, flows, room):
+    """Add the weighted dual vectors of each class to its line of `flows`, (n_classes, padded outputs)."""
     index, target, weight, dual = borrowed((index, target, weight, dual))
-    n_outputs = dual.shape[1]
-    a = np.empty(n_outputs)
+    move, flows = borrowed((move, flows))
+    keep, mixed = move
+    _, slopes = borrowed(room)
+    width = flows.shape[1]
+    a = slopes[0]
+    for i in index:
+        y = target[i]
+        read_dual(loss, dual[i], y, keep[y], mixed, a)
+        for k in range(0, width, lanes_of(flows)):
+            place = y * width + k
+            store(flows, place, load(flows, place) + load(a, k) * weight[i])
+
+
+@kernel
+def conjugates(loss, index, target, weight, dual, move, room, factor):
+    """Weighted sum of conjugates at `factor` times the moved dual point, factor in [0, 1]."""
+    index, target, weight, dual, move = borrowed((index, target, weight, dual, move))
+    keep, mixed = move
+    _, slopes = borrowed(room)
+    a = slopes[0]
     total = 0.0
     for i in index:
         y = target[i]
         read_dual(loss, dual[i], y, keep[y], mixed, a)
-        for k in range(n_outputs):
-            a[k] *= factor  # towards 0, which is in every domain
+        scale_line(a, factor)  # towards 0, which is in every domain
         total += weight[i] * conjugate(loss, a, y)
     return total
 

@@ -4,6 +4,7 @@ The storage is the *type* of the argument `rows`, so that every kernel above thi
 once and compiled once a storage.
 """
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -39,7 +40,7 @@ NEAR_LINES = 150_000  # bytes of coefficients that stay there beside the rows of
 
 def aligned_zeros(shape, dtype):
     """Zeros that begin at a cache line: vectors that straddle two cost half the speed again."""
-    n_bytes = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    n_bytes = math.prod(shape) * np.dtype(dtype).itemsize
     memory = np.zeros(n_bytes + LINE, np.uint8)
     start = -memory.ctypes.data % LINE
     return memory[start : start + n_bytes].view(dtype).reshape(shape)
@@ -316,12 +317,18 @@ def _prefetch_coef_csr(rows, i, coef):
 prefetch_coef = by_storage(_prefetch_coef_dense, _prefetch_coef_csr)
 
 
+@inlined
+def line_of(feature, slot):
+    """Where a feature's gradient is."""
+    return slot[feature] if slot.size > 0 else feature
+
+
 @helper
 def _prefetch_lines(indices, slot, matrix):
     """Ask for the lines of a sparse row's features; for those that have none yet the hint is void."""
     n_outputs = matrix.shape[1]
     for p in range(indices.size):
-        first = slot[indices[p]] * n_outputs
+        first = line_of(indices[p], slot) * n_outputs
         for k in range(0, n_outputs, LINE // matrix.itemsize):
             prefetch(matrix, first + k)
 
@@ -330,9 +337,10 @@ def _add_gradient_csr(rows, index, slopes, gradient, touched, n_touched, source,
     """gradient[slot[j]] += (X^T slopes)[j]: the touched features, side by side in the cache.
 
     `touched` is (lines, slot): the feature of each slot in use, and the slot of each feature, -1
-    for none yet. The gradient of slots not in use is zero.
+    for none yet. The gradient of slots not in use is zero. Without slots each feature has a line.
     """
     lines, slot = touched
+    has_slots = slot.size > 0
     indptr = rows.indptr
     is_far = gradient.size * gradient.itemsize > NEAR
     for i in range(index.size):
@@ -340,7 +348,7 @@ def _add_gradient_csr(rows, index, slopes, gradient, touched, n_touched, source,
             _prefetch_lines(rows.indices[indptr[index[i + 1]] : indptr[index[i + 1] + 1]], slot, gradient)
         start, stop = indptr[index[i]], indptr[index[i] + 1]
         indices = rows.indices[start:stop]
-        for p in range(indices.size):
+        for p in range(indices.size if has_slots else 0):
             j = indices[p]
             if slot[j] < 0:
                 slot[j] = n_touched
@@ -357,10 +365,11 @@ def _add_entries(data, indices, slopes, i, gradient, slot):
     n_stored = indices.size
     if n_outputs == 1:
         for p in range(n_stored):
-            gradient[slot[indices[p]], 0] += data[p] * slopes[i, 0]
+            gradient[line_of(indices[p], slot), 0] += data[p] * slopes[i, 0]
         return
+    first = i * slopes.shape[1]
     for p in range(n_stored):
-        add_multiple(slopes, i * n_outputs, data[p], n_outputs, gradient, slot[indices[p]] * n_outputs)
+        add_multiple(slopes, first, data[p], n_outputs, gradient, line_of(indices[p], slot) * n_outputs)
 
 
 scores = by_storage(_scores_dense, _scores_csr)

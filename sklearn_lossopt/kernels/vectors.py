@@ -23,7 +23,7 @@ from .tiles import VECTOR_BYTES
 FLAGS = ("reassoc", "contract", "arcp", "nsz")  # those of `_jit.FAST_MATH`
 LANE = ir.IntType(32)
 HAS_QUICK_MASKS = VECTOR_BYTES == 64  # AVX-512; others may take long to store a part of a vector
-LOG_SERIES = tuple(1 / k for k in range(21, 0, -2))  # of artanh(s) / s, in s^2
+LOG_SERIES = tuple(1 / k for k in range(1, 22, 2))  # of artanh(s) / s, in s^2
 ROOT_2 = math.sqrt(2)
 
 
@@ -88,6 +88,21 @@ class _Maker:
         made = self.context.make_array(array_type)(self.context, self.builder, array)
         where = self.builder.gep(made.data, [place])
         return self.builder.bitcast(where, self.type.as_pointer())
+
+    def polynomial(self, terms, x):
+        """Its value at x; `terms` are the coefficients, the lowest first.
+
+        Neighbours are paired, then pairs (Estrin 1960): a quarter of Horner's steps wait for one another.
+        """
+        terms = [self.constant(term) for term in terms]
+        while len(terms) > 1:
+            pairs = []
+            for low, high in zip(terms[::2], terms[1::2], strict=False):
+                product = self.builder.fmul(high, x, flags=FLAGS)
+                pairs.append(self.builder.fadd(product, low, flags=FLAGS))
+            terms = pairs + terms[2 * len(pairs) :]
+            x = self.builder.fmul(x, x, flags=FLAGS)
+        return terms[0]
 
     @property
     def bytes_of_number(self):
@@ -322,9 +337,7 @@ def _exp(typing_context, vector):
         scaled = builder.fmul(x, maker.constant(LOG2_E), flags=FLAGS)
         whole = maker.call(f"rint.{maker.suffix}", maker.type, scaled)
         r = builder.fsub(x, builder.fmul(whole, maker.constant(LOG_2), flags=FLAGS), flags=FLAGS)
-        p = maker.constant(SERIES[bits][0])
-        for term in SERIES[bits][1:]:
-            p = builder.fadd(builder.fmul(p, r, flags=FLAGS), maker.constant(term), flags=FLAGS)
+        p = maker.polynomial(SERIES[bits][::-1], r)
         # Added to a number whose last bit is 1, an integer is in the last bits: many processors cannot
         # convert vectors of 64-bit integers.
         n = builder.fadd(whole, maker.constant(1.5 * 2.0**mantissa + bias), flags=FLAGS)
@@ -358,9 +371,7 @@ def _log(typing_context, vector):
         n = builder.select(is_large, builder.fadd(n, one), n)
         s = builder.fdiv(builder.fsub(m, one), builder.fadd(m, one))
         z = builder.fmul(s, s)
-        p = maker.constant(LOG_SERIES[0])
-        for term in LOG_SERIES[1:]:
-            p = builder.fadd(builder.fmul(p, z, flags=FLAGS), maker.constant(term), flags=FLAGS)
+        p = maker.polynomial(LOG_SERIES, z)
         p = builder.fmul(builder.fadd(s, s), p)
         whole = builder.fmul(n, maker.constant(LOG_2), flags=FLAGS)
         return builder.fadd(p, whole, flags=FLAGS)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..certificate import BestBound, certify, gradient_of_dual, unmoved
-from ..kernels.certify import row_gaps
+from ..kernels.certify import new_room, row_gaps
 from ..kernels.dual import (
     Coordinates,
     DualState,
@@ -321,7 +321,8 @@ class DualAscent:
             problem.loss,
             *model,
             state.arrays.dual,
-            *unmoved(problem.n_outputs),
+            unmoved(problem.n_outputs),
+            new_room(problem.n_outputs),
         )
         center, by_column = state.center, not problem.is_sparse
         return loss, of_rows, distance(state.arrays.primal, center.coef, center.stretch, by_column)
@@ -401,9 +402,7 @@ class DualAscent:
             gradient, mean_dual = np.zeros(model.coef.shape), np.zeros(problem.n_outputs)
         center = np.zeros(arrays.primal.shape, dtype)
         pulling = kappa * metric
-        place(
-            model.coef, gradient, mean_dual, shift, scale, pulling, by_column, center, arrays.accumulated
-        )
+        place(model.coef, gradient, mean_dual, shift, scale, pulling, by_column, center, arrays.accumulated)
         if l1:
             soft_threshold(arrays.accumulated, state.coordinates.threshold, by_column, arrays.primal)
         arrays.intercept[:] = intercept + intercept_scale * mean_dual

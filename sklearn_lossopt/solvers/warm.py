@@ -30,6 +30,9 @@ class DualMemory:
         """Put those of rows that are still there, by number and class, into `dual`; say how many."""
         if self.loss != problem.loss or self.dual.shape[1] != dual.shape[1]:
             return 0
+        if self.index is problem.index and self.target is problem.target:
+            dual[...] = self.dual
+            return len(problem.index)
         known = np.zeros(len(dual), bool)
         known[self.index[self.index < len(dual)]] = True
         same = problem.index[known[problem.index]]
