@@ -368,8 +368,12 @@ def _add_entries(data, indices, slopes, i, gradient, slot):
             gradient[line_of(indices[p], slot), 0] += data[p] * slopes[i, 0]
         return
     first = i * slopes.shape[1]
+    if slot.size == 0:
+        for p in range(n_stored):
+            add_multiple(slopes, first, data[p], n_outputs, gradient, indices[p] * n_outputs)
+        return
     for p in range(n_stored):
-        add_multiple(slopes, first, data[p], n_outputs, gradient, line_of(indices[p], slot) * n_outputs)
+        add_multiple(slopes, first, data[p], n_outputs, gradient, slot[indices[p]] * n_outputs)
 
 
 scores = by_storage(_scores_dense, _scores_csr)

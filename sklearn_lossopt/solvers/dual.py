@@ -28,6 +28,7 @@ from ..kernels.dual import (
 )
 from ..kernels.evaluate import sum_sizes
 from ..kernels.losses import CRAMMER_SINGER, HINGE, LOGISTIC, SOFTMAX, WESTON_WATKINS
+from ..kernels.order import choose_rows, shuffled
 from ..kernels.rows import aligned_zeros, padded
 from ..kernels.vectors import padded_outputs
 from ..problem import Model
@@ -270,13 +271,11 @@ class DualAscent:
         rows = problem.index
         if state.n_passes >= 2:
             still, longest = PAUSE_OF_HINGE if problem.loss in HINGES else PAUSE_OF_SMOOTH
-            moved, paused = state.arrays.moved[rows], state.paused[rows]
-            mean = math.sqrt(np.dot(moved, moved) / len(moved))
-            wanted = (moved > still * mean) | (paused >= longest)
-            state.paused[rows] = np.where(wanted, 0, paused + 1)
-            if wanted.any():
-                rows = rows[wanted]
-        return state.rng.permutation(rows) if self.shuffle else rows
+            chosen = np.empty_like(rows)
+            n_chosen = choose_rows(rows, state.arrays.moved, state.paused, still, longest, chosen)
+            if n_chosen:
+                rows = chosen[:n_chosen]
+        return shuffled(rows, state.rng) if self.shuffle else rows
 
     def is_due(self, state):
         """Whether a certificate is worth its time now."""

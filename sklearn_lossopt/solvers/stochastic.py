@@ -6,6 +6,7 @@ import numpy as np
 
 from ..kernels import losses, steps
 from ..kernels.minibatch import Geometry, State, minibatch_pass
+from ..kernels.order import shuffled
 from ..kernels.rows import ROWS_PER_BLOCK, aligned_zeros, new_block
 from ..problem import Model
 
@@ -161,7 +162,7 @@ class Minibatch:
             number(decay),
             number(epsilon),
         )
-        order = state.rng.permutation(problem.index) if self.shuffle else problem.index
+        order = shuffled(problem.index, state.rng) if self.shuffle else problem.index
         sums = minibatch_pass(
             problem.rows,
             order,
