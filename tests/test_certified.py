@@ -1,15 +1,12 @@
 """The certified solvers behind the estimators: what is picked, when it stops, what it says."""
 
 import contextlib
-import pickle
-import warnings
 
 import numpy as np
 import pytest
 from naive import objective
 from scipy import sparse
 from sklearn.base import clone
-from sklearn.datasets import make_classification
 from sklearn.exceptions import ConvergenceWarning
 from test_certificate import public_loss
 
@@ -17,10 +14,7 @@ from sklearn_lossopt import LinearSVMClassifier, SoftmaxClassifier
 from sklearn_lossopt.kernels.losses import WESTON_WATKINS
 from sklearn_lossopt.penalties import ElasticNet
 from sklearn_lossopt.problem import Problem, as_rows
-from sklearn_lossopt.solvers import SDCA, Momentum, Newton, dual
-from sklearn_lossopt.solvers.certified import Due
-from sklearn_lossopt.solvers.choice import choose
-from sklearn_lossopt.solvers.relay import Relay, RelayRun, passes_expected
+from sklearn_lossopt.solvers import Newton, dual
 
 SVMS = [
     LinearSVMClassifier(loss=loss, multi_class=multi_class, calibration=None, random_state=0)
@@ -92,47 +86,6 @@ def test_newton_of_sparse_rows_is_that_of_dense_ones(estimator, n_classes, fit_i
     assert found.coef_ == pytest.approx(dense.coef_, rel=1e-6, abs=1e-9)
     assert found.intercept_ == pytest.approx(dense.intercept_, rel=1e-6, abs=1e-9)
     assert found.dual_gap_ <= 1e-9 * found.loss_curve_[-1]
-
-
-def test_what_auto_picks():
-    X, y = make_classification(300, 8, n_informative=5, n_classes=3, random_state=0)
-    assert SoftmaxClassifier().fit(X, y).solver_ == "newton"
-    assert LinearSVMClassifier(calibration=None).fit(X, y).solver_ == "interior_point"
-    squared_ovr = LinearSVMClassifier(loss="squared_hinge", multi_class="ovr", calibration=None)
-    assert squared_ovr.fit(X, y).solver_ == "newton"
-    assert SoftmaxClassifier(l1_ratio=0.5).fit(X, y).solver_ == "sdca"
-    for parameters in ({"learning_rate": 0.1}, {"schedule": "cosine"}, {"batch_size": 32}, {"average": True}):
-        model = SoftmaxClassifier(**parameters, max_iter=3, tol=None).fit(X, y)
-        assert model.solver_ == "momentum"
-        assert not hasattr(model, "dual_gap_")
-        assert model.learning_rate_ > 0
-    few_stored = sparse.random(20_000, 100, density=0.1, format="csr", random_state=0)
-    labels = np.random.default_rng(0).integers(0, 2, 20_000)
-    assert SoftmaxClassifier().fit(few_stored, labels).solver_ == "newton"
-    wide = np.random.default_rng(0).normal(size=(400, 3000)).astype(np.float32)
-    assert SoftmaxClassifier(alpha=1.0).fit(wide, np.arange(400) % 4).solver_ == "sdca"
-    for solver in (SDCA(), Newton(), Momentum()):
-        assert SoftmaxClassifier(solver=solver, tol=None, max_iter=3).fit(X, y).solver_ is solver
-
-
-def test_auto_risks_no_minutes_for_a_second():
-    rng = np.random.default_rng(0)
-    model = LinearSVMClassifier(multi_class="ovr", calibration=None)
-    for shape, is_relay in (((12_000, 40), True), ((6_000, 600), False)):
-        X, y = rng.normal(size=shape).astype(np.float32), rng.integers(0, 5, shape[0])
-        chosen = choose(model._prepare(X, y, None)[0], 1e-4, 200)
-        assert isinstance(chosen, Relay) if is_relay else chosen == "sdca"
-
-
-def test_auto_leaves_dual_ascent_where_its_variables_would_not_fit(monkeypatch):
-    from sklearn_lossopt.solvers import choice
-
-    X = np.random.default_rng(0).normal(size=(600, 3))
-    y = np.arange(600) % 300
-    estimator = SoftmaxClassifier(l1_ratio=0.5, alpha=1.0, max_iter=2, tol=None)
-    assert estimator.fit(X, y).solver_ == "sdca"
-    monkeypatch.setattr(choice, "FREE_MEMORY", 0)
-    assert estimator.fit(X, y).solver_ == "momentum"
 
 
 def test_many_weston_watkins_hinges_are_certified():
@@ -338,32 +291,6 @@ def test_float32_keeps_its_type_and_certifies(digits):
         assert model.converged_
 
 
-def test_due_waits_for_the_gap():
-    due = Due(first=3)
-    assert [due.is_now(n) for n in (1, 2, 3)] == [False, False, True]
-    due.see(3, 1e-1, 1e-4)
-    assert due.next == 4
-    due.see(4, 1e-2, 1e-4)  # a tenth a pass: two more
-    assert due.next == 6
-    due.see(6, 2e-2, 1e-4)  # it rose: half as many again
-    assert due.next == 9
-
-
-def test_guesses_that_fall_put_certificates_off():
-    due = Due(first=3)
-    for n_passes in (3, 6, 9):
-        due.see_guess(n_passes, 10.0**-n_passes, 1e-12)
-        assert due.latest == (18 if n_passes == 9 else 8)
-    assert due.next_guess == 10  # half of the three passes left, in whole ones
-    due.see_guess(18, 1e-9, 1e-12)  # no lower than before: a certificate has to tell
-    assert due.latest == 18
-    assert due.next_guess == 18
-    near = Due(first=3)
-    near.see_guess(7, 1e-2, 1e-4)
-    near.see_guess(8, 9e-5, 1e-4)
-    assert near.latest == 8
-
-
 def test_newton_goes_on_to_rounding_on_small_data_alone(breast_cancer):
     X, y = breast_cancer
     model = SoftmaxClassifier(alpha=1e-2, solver="newton")
@@ -375,150 +302,6 @@ def test_newton_goes_on_to_rounding_on_small_data_alone(breast_cancer):
     assert large.converged_
     assert large.n_iter_ < small.n_iter_
     assert large.loss_curve_[-1] == pytest.approx(small.loss_curve_[-1], rel=1e-4)
-
-
-def test_gaps_tell_the_pass_that_a_relay_waits_for():
-    gaps = [(passes, 1.0 / passes**2, 1e-4) for passes in (8, 16, 32, 64)]
-    assert 100 <= passes_expected(gaps) <= 102
-    assert 100 <= passes_expected([*gaps, (65, 1.0 / 65**2, 1e-4)]) <= 102
-    assert passes_expected([]) == np.inf
-    assert passes_expected([(100, 2e-4, 1e-4)]) == np.ceil(100 * 2 ** (2 / 3))  # what is usual
-    assert passes_expected(gaps, highest=1.0) == np.ceil(64 * 1e4 / 64**2)
-    assert passes_expected([(8, np.inf, 1e-4), (100, 2e-4, 1e-4)]) == np.ceil(100 * 2 ** (2 / 3))
-    assert passes_expected([(8, 0.1, 1e-4), (64, 0.2, 1e-4)]) == np.inf  # it rose
-    assert passes_expected([(8, 0.1, 1e-4), (64, 0.09, 1e-4)]) == np.inf  # much too far
-
-
-def test_a_relay_hands_over_while_there_is_time():
-    def until(now, gap, latest, most, before=()):
-        runner = Relay(SDCA(), Newton(), 100, latest, most).runner(tol=1e-4, shuffle=True)
-        seen = [*before, (now, gap, 1e-4)]
-        return runner.extended(RelayRun("sdca", None, None, None, now, now, seen=seen))
-
-    assert until(100, 1e-2, 160, 200) == 100  # no hope
-    assert until(100, 1.5e-4, 160, 200) == 132  # soon
-    assert until(100, 2.5e-4, 160, 200) == 160  # perhaps: ask again while there is time
-    assert until(160, 2.5e-4, 160, 200) == 160
-    assert until(160, 1.2e-4, 160, 200) == np.inf  # near, and no second chance
-    assert until(160, 1.2e-4, 160, 160) == 160
-    assert until(160, 2e-4, 160, 200, before=[(64, 1e-2, 1e-4)]) == 160  # steep so far, but the end is not
-
-
-@pytest.mark.parametrize(("more", "ended_by"), [(100, "sdca"), (0, "newton")])
-def test_a_relay_goes_on_where_its_first_is_nearly_there(more, ended_by, digits):
-    X, y = digits
-    model = SoftmaxClassifier(alpha=1e-4, tol=1e-6, random_state=0)
-    dual_ascent = clone(model).set_params(solver="sdca").fit(X, y)
-    assert 20 < dual_ascent.n_iter_ < 100
-    passes = int(0.7 * dual_ascent.n_iter_)
-    relay = Relay(SDCA(), Newton(), passes, passes + more, passes + more)
-    model.set_params(solver=relay).fit(X, y)
-    assert model.solver_ == ended_by
-    assert model.converged_
-    assert model.n_iter_ > passes
-
-
-class TestWarmStart:
-    """From the dual variables of the last fit, which pickles do not carry."""
-
-    @pytest.mark.parametrize("factor", [0.5, 2.0])
-    @pytest.mark.parametrize("estimator", [ALL[0], SVMS[0], SVMS[5]], ids=str)
-    def test_another_alpha(self, estimator, factor, digits):
-        X, y = digits
-        estimator = clone(estimator).set_params(alpha=1e-2, solver="sdca", warm_start=True, max_iter=2000)
-        model = estimator.fit(X, y).set_params(alpha=1e-2 * factor, max_iter=3)
-        cold = clone(model).set_params(warm_start=False)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            model.fit(X, y)
-            cold.fit(X, y)
-        # The last passes to a tight gap are the same from everywhere: what a warm start saves are the first.
-        assert model.dual_gap_ < 0.7 * cold.dual_gap_
-        assert model.set_params(max_iter=2000).fit(X, y).converged_
-
-    def test_pickles_do_not_carry_dual_variables(self, digits):
-        X, y = digits
-        model = SoftmaxClassifier(alpha=1e-2, solver="sdca", warm_start=True, random_state=0).fit(X, y)
-        assert model._dual.dual.shape == (len(y), 10)
-        copy = pickle.loads(pickle.dumps(model))
-        assert not hasattr(copy, "_dual")
-        assert (copy.predict(X) == model.predict(X)).all()
-        assert copy.fit(X, y).converged_
-        assert not hasattr(SoftmaxClassifier(alpha=1e-2, solver="sdca").fit(X, y), "_dual")
-
-    def test_more_rows_and_others(self, digits):
-        X, y = digits
-        model = SoftmaxClassifier(alpha=1e-2, solver="sdca", warm_start=True, random_state=0)
-        model.fit(X[:1700], y[:1700])
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
-            assert model.fit(X, y).converged_
-            assert model.fit(X[::-1].copy(), y[::-1].copy()).converged_
-            assert model.fit(X[:900], y[:900]).converged_
-
-
-class TestThreads:
-    """`n_jobs`: the same bits for the same number, and the same certificate."""
-
-    @pytest.fixture
-    def on_little_data(self, monkeypatch):
-        """Threads visit rows where they would not pay."""
-        monkeypatch.setattr(dual, "LONG_PASS", 0.0)
-        monkeypatch.setattr(dual, "SHARE_OF_COPIES", np.inf)
-
-    @pytest.mark.usefixtures("on_little_data")
-    @pytest.mark.parametrize("estimator", ALL, ids=str)
-    @pytest.mark.parametrize("storage", [np.asarray, sparse.csr_array])
-    def test_same_optimum_and_same_bits(self, estimator, storage, digits):
-        X, y = storage(digits[0]), digits[1]
-        estimator = clone(estimator).set_params(alpha=1e-2, solver="sdca", tol=1e-3, max_iter=3000)
-        alone = clone(estimator).fit(X, y)
-        first, second = (clone(estimator).set_params(n_jobs=2).fit(X, y) for _ in range(2))
-        assert (first.coef_ == second.coef_).all()
-        assert first.dual_gap_ == second.dual_gap_
-        assert first.converged_
-        assert first.loss_curve_[-1] - alone.loss_curve_[-1] <= first.dual_gap_
-        assert alone.loss_curve_[-1] - first.loss_curve_[-1] <= alone.dual_gap_
-
-    @pytest.mark.usefixtures("on_little_data")
-    def test_with_l1_and_weights_and_few_rows(self, digits):
-        X, y = digits
-        weight = np.arange(len(y)) % 3 + 0.5
-        model = SoftmaxClassifier(
-            l1_ratio=0.5, alpha=1e-2, solver="sdca", n_jobs=3, max_iter=3000, random_state=0
-        )
-        assert clone(model).fit(X, y, weight).converged_
-        for n_jobs in (-1, 16):
-            assert clone(model).set_params(n_jobs=n_jobs).fit(X[:11], y[:11]).dual_gap_ > 0
-
-    def test_visit_rows_only_where_they_pay(self, digits, monkeypatch):
-        X, y = digits
-        together = []
-        visit = dual.DualAscent._visit_together
-        monkeypatch.setattr(
-            dual.DualAscent, "_visit_together", lambda *args: (together.append(len(args[3])), visit(*args))
-        )
-        model = LinearSVMClassifier(alpha=1e-3, solver="sdca", calibration=None, random_state=0)
-        model.set_params(max_iter=9, tol=None)
-        alone = clone(model).fit(X, y)
-        shared = clone(model).set_params(n_jobs=2).fit(X, y)
-        assert shared.coef_ == pytest.approx(alone.coef_, abs=1e-6)
-        assert together == []  # a pass takes half a millisecond
-        model.set_params(max_iter=2, n_jobs=2)
-        long = np.tile(X, (30, 1)), np.tile(y, 30)
-        clone(model).fit(*long)
-        assert together == [30 * len(y)] * 2
-        clone(model).set_params(n_jobs=32).fit(*long)
-        assert len(together) == 2
-        wide = sparse.hstack(
-            [sparse.csr_array(long[0]), sparse.csr_array((30 * len(y), 50_000))], format="csr"
-        )
-        clone(model).fit(wide, long[1])  # copies of the coefficients take longer than a pass
-        assert len(together) == 2
-
-    def test_refuses_zero(self, digits):
-        with pytest.raises(ValueError, match="'n_jobs' parameter"):
-            SoftmaxClassifier(n_jobs=0).fit(*digits)
 
 
 class TestFoundInReview:

@@ -1,0 +1,73 @@
+"""`n_jobs` of the certified solvers: the same bits for the same number, and the same certificate."""
+
+import numpy as np
+import pytest
+from scipy import sparse
+from sklearn.base import clone
+from test_certified import ALL
+
+from sklearn_lossopt import LinearSVMClassifier, SoftmaxClassifier
+from sklearn_lossopt.solvers import dual
+
+
+@pytest.fixture
+def on_little_data(monkeypatch):
+    """Threads visit rows where they would not pay."""
+    monkeypatch.setattr(dual, "LONG_PASS", 0.0)
+    monkeypatch.setattr(dual, "SHARE_OF_COPIES", np.inf)
+
+
+@pytest.mark.usefixtures("on_little_data")
+@pytest.mark.parametrize("estimator", ALL, ids=str)
+@pytest.mark.parametrize("storage", [np.asarray, sparse.csr_array])
+def test_same_optimum_and_same_bits(estimator, storage, digits):
+    X, y = storage(digits[0]), digits[1]
+    estimator = clone(estimator).set_params(alpha=1e-2, solver="sdca", tol=1e-3, max_iter=3000)
+    alone = clone(estimator).fit(X, y)
+    first, second = (clone(estimator).set_params(n_jobs=2).fit(X, y) for _ in range(2))
+    assert (first.coef_ == second.coef_).all()
+    assert first.dual_gap_ == second.dual_gap_
+    assert first.converged_
+    assert first.loss_curve_[-1] - alone.loss_curve_[-1] <= first.dual_gap_
+    assert alone.loss_curve_[-1] - first.loss_curve_[-1] <= alone.dual_gap_
+
+
+@pytest.mark.usefixtures("on_little_data")
+def test_with_l1_and_weights_and_few_rows(digits):
+    X, y = digits
+    weight = np.arange(len(y)) % 3 + 0.5
+    model = SoftmaxClassifier(
+        l1_ratio=0.5, alpha=1e-2, solver="sdca", n_jobs=3, max_iter=3000, random_state=0
+    )
+    assert clone(model).fit(X, y, weight).converged_
+    for n_jobs in (-1, 16):
+        assert clone(model).set_params(n_jobs=n_jobs).fit(X[:11], y[:11]).dual_gap_ > 0
+
+
+def test_visit_rows_only_where_they_pay(digits, monkeypatch):
+    X, y = digits
+    together = []
+    visit = dual.DualAscent._visit_together
+    monkeypatch.setattr(
+        dual.DualAscent, "_visit_together", lambda *args: (together.append(len(args[3])), visit(*args))
+    )
+    model = LinearSVMClassifier(alpha=1e-3, solver="sdca", calibration=None, random_state=0)
+    model.set_params(max_iter=9, tol=None)
+    alone = clone(model).fit(X, y)
+    shared = clone(model).set_params(n_jobs=2).fit(X, y)
+    assert shared.coef_ == pytest.approx(alone.coef_, abs=1e-6)
+    assert together == []  # a pass takes half a millisecond
+    model.set_params(max_iter=2, n_jobs=2)
+    long = np.tile(X, (30, 1)), np.tile(y, 30)
+    clone(model).fit(*long)
+    assert together == [30 * len(y)] * 2
+    clone(model).set_params(n_jobs=32).fit(*long)
+    assert len(together) == 2
+    wide = sparse.hstack([sparse.csr_array(long[0]), sparse.csr_array((30 * len(y), 50_000))], format="csr")
+    clone(model).fit(wide, long[1])  # copies of the coefficients take longer than a pass
+    assert len(together) == 2
+
+
+def test_refuses_zero(digits):
+    with pytest.raises(ValueError, match="'n_jobs' parameter"):
+        SoftmaxClassifier(n_jobs=0).fit(*digits)
