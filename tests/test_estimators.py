@@ -253,7 +253,7 @@ def test_warm_start_goes_on(estimator, digits):
 @both
 def test_sparsify_and_densify(estimator, three):
     X, y = three
-    model = clone(estimator).set_params(l1_ratio=1.0, alpha=1e-2, max_iter=50).fit(X, y)
+    model = clone(estimator).set_params(l1_ratio=1.0, alpha=1e-2, max_iter=200).fit(X, y)
     expected = model.predict_proba(X)
     zeros = (model.coef_ == 0).mean()
     assert zeros > 0.2

@@ -79,8 +79,12 @@ def test_an_outlier_changes_little():
     def spoil(X):
         X[7] *= 1e6
 
-    clean, spoiled = (trained(calm(), spoil=each) for each in (None, spoil))
-    assert objective_of(spoiled) <= 1.02 * objective_of(clean)
+    # A single stream's end moves by up to 5% with the order of its rows alone.
+    clean, spoiled = (
+        np.mean([objective_of(trained(calm(random_state=seed), spoil=each)) for seed in range(10)])
+        for each in (None, spoil)
+    )
+    assert spoiled <= 1.02 * clean
 
 
 def problem_of(X, storage=np.asarray):

@@ -192,11 +192,10 @@ def test_separable_classes_without_a_penalty_end():
 def test_a_relay_ends_with_the_proven_gap(name, request):
     """Also on little data, where Newton's method alone goes on to rounding."""
     X, y = request.getfixturevalue(name)
-    model = SoftmaxClassifier(solver=Relay(SDCA(), Newton(), 6, 6, 6), random_state=0).fit(X, y)
+    relay = Relay(SDCA(), Newton(), 1, 1, 1)
+    model = SoftmaxClassifier(solver=relay, tol=1e-2, random_state=0).fit(X, y)
     relative = np.array(model.dual_gap_curve_) / model.loss_curve_
     assert model.converged_
-    assert model.n_iter_ > 6
-    assert (relative[:-1] > 1e-4).all()
-    assert relative[-1] <= 1e-4
-    if name == "breast_cancer":
-        assert relative[-1] > 1e-7  # at rounding it is 1e-9
+    assert model.n_iter_ > 1
+    assert (relative[:-1] > 1e-2).all()
+    assert 1e-7 < relative[-1] <= 1e-2  # at rounding it is 1e-9
