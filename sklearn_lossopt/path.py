@@ -132,15 +132,16 @@ def _where_all_vanish(problem, l1_ratio):
     gradient of the loss at the best intercepts: those of the same problem without features, where a
     class's rows are all alike and one stands for them.
     """
-    dual = start_at(problem, problem.model())
-    intercept = np.zeros(problem.n_outputs)
-    if problem.fit_intercept:
+    model = problem.model()
+    if not problem.fit_intercept:
+        dual = start_at(problem, model)
+    else:
         mass = np.bincount(problem.target[problem.index], problem.share[problem.index])
         present = np.flatnonzero(mass)
         bare = replace(
             problem,
             rows=DenseRows(read_only(np.zeros((mass.size, 1)))),
-            index=present,
+            index=present.astype(problem.index.dtype),
             target=np.arange(mass.size, dtype=problem.target.dtype),
             weight=mass * present.size,
             penalty=ElasticNet(1.0),
@@ -152,10 +153,13 @@ def _where_all_vanish(problem, l1_ratio):
             certificate = runner.certify(bare, state, runner.model(bare, state))
             if state.is_stuck or certificate.gap <= 1e-12 * certificate.objective:
                 break
+        dual = np.zeros((len(problem.target), problem.n_outputs))
         dual[problem.index] = state.dual[problem.target[problem.index]]
-        intercept = runner.model(bare, state).intercept
-    gradient, _ = gradient_of_dual(problem, dual)
+        model.intercept[...] = runner.model(bare, state).intercept
+    gradient, mean_dual = gradient_of_dual(problem, dual)
+    if problem.fit_intercept:
+        # The duals' mean is 0 but for the last digits, which features far from 0 would multiply.
+        pair = mean_dual, problem.moments.mean
+        gradient -= np.outer(*(pair[::-1] if problem.is_sparse else pair))
     alpha = ROUNDING * max(float(np.abs(gradient).max()), 1e-12) / max(l1_ratio, LEAST_L1_RATIO)
-    model = problem.model()
-    model.intercept[...] = intercept
     return alpha, model, solvers.DualMemory(problem, dual)

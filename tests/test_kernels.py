@@ -82,6 +82,11 @@ def test_scores_and_gradient(n_features, n_outputs, dtype, storage):
             assert (slot[reached] == np.arange(n_touched)).all()
             assert gradient[:n_touched] == pytest.approx(expected.T[reached], **close)
             assert not gradient[n_touched:].any()
+            # Without slots each feature has its line; lines of slopes may be longer than those of outputs.
+            whole, longer = np.zeros_like(layout), np.full((32, n_outputs + 3), np.nan, dtype)
+            longer[:, :n_outputs] = slopes
+            compiled_gradient(rows, index, longer, whole, (lines[:0], slot[:0]), rows, rest[:n_rows])
+            assert whole == pytest.approx(expected.T, **close)
         else:
             assert gradient == pytest.approx(expected, **close)
 

@@ -67,6 +67,23 @@ def test_its_first_end_is_all_zeros_whatever_the_rounding(dtype, l1_ratio, fit_i
         assert path.n_iters[0] == 1
 
 
+@pytest.mark.parametrize("storage", [np.asarray, sparse.csr_array])
+@pytest.mark.parametrize("estimator", [SoftmaxClassifier(), LinearSVMClassifier()], ids=["softmax", "svm"])
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_where_it_begins_does_not_depend_on_where_features_are(n_classes, estimator, storage):
+    rng = np.random.default_rng(0)
+    y = np.tile(rng.choice(n_classes, 60, p=[[0.62, 0.38], [0.5, 0.3, 0.2]][n_classes - 2]), 50)
+    X = rng.normal(size=(3000, 2)) + 0.3 * y[:, None]
+    tops = {}
+    for shift, dtype in ((0.0, np.float64), (1e3, np.float64), (1e3, np.float32)):
+        rows = storage((X + shift).astype(dtype))
+        path = regularization_path(clone(estimator).set_params(l1_ratio=1.0), rows, y, n_alphas=1)
+        tops[shift, dtype] = path.alphas[0]
+    # In float32 a feature's digits themselves are fewer.
+    assert tops[1e3, np.float64] == pytest.approx(tops[0.0, np.float64], rel=1e-6)
+    assert tops[1e3, np.float32] == pytest.approx(tops[0.0, np.float64], rel=1e-4)
+
+
 def test_costs_little_more_than_its_last_fit(digits):
     X, y = digits
     estimator = SoftmaxClassifier(solver="sdca", random_state=0, max_iter=2000)

@@ -1,6 +1,6 @@
 """Which rows a pass visits, and in what order.
 
-NumPy's shuffle of so small numbers costs more than the visits of short rows themselves.
+NumPy's shuffle of row numbers may cost as much as half of the visits of short rows.
 """
 
 import numpy as np
@@ -47,8 +47,8 @@ def swap(values, draws):
 def choose_rows(index, moved, paused, still, longest, chosen):
     """Put the rows that do not pause into `chosen`; give how many.
 
-    Those rows pause whose dual variables `moved` less than `still` of the mean move, for up to `longest`
-    passes; `paused`, by row of X, counts them.
+    Those rows pause whose dual variables `moved` less than `still` of the root mean square of all moves,
+    for up to `longest` passes; `paused`, by row of X, counts them.
     """
     index, moved, paused, chosen = borrowed((index, moved, paused, chosen))
     square = 0.0

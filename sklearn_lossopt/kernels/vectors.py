@@ -92,7 +92,7 @@ class _Maker:
     def polynomial(self, terms, x):
         """Its value at x; `terms` are the coefficients, the lowest first.
 
-        Neighbours are paired, then pairs (Estrin 1960): a quarter of Horner's steps wait for one another.
+        Neighbours are paired, then pairs (Estrin 1960): not half of Horner's steps wait for one another.
         """
         terms = [self.constant(term) for term in terms]
         while len(terms) > 1:
