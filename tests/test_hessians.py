@@ -1,12 +1,10 @@
-"""What Newton's method sums up over rows, against NumPy."""
+"""What Newton's method sums up over rows of softmax, against NumPy."""
 
 import numpy as np
 import pytest
-from scipy import sparse
 from scipy.special import log_softmax
 
 from sklearn_lossopt.kernels.hessians import (
-    add_gram,
     add_softmax_derivatives,
     complete_hessian,
     softmax_value,
@@ -18,21 +16,6 @@ N_ROWS, N_COLUMNS, N_OUTPUTS = 23, 5, 3
 @pytest.fixture
 def rng():
     return np.random.default_rng(0)
-
-
-def test_gram_of_sparse_rows_in_any_order(rng):
-    X = rng.normal(size=(N_ROWS, N_COLUMNS)) * (rng.random((N_ROWS, N_COLUMNS)) < 0.6)
-    weight = rng.random(N_ROWS)
-    weight[3] = 0
-    matrix = sparse.csr_array(X)
-    for start, stop in zip(matrix.indptr[:-1], matrix.indptr[1:], strict=True):
-        order = rng.permutation(stop - start)
-        matrix.indices[start:stop] = matrix.indices[start:stop][order]
-        matrix.data[start:stop] = matrix.data[start:stop][order]
-    gram, total = np.ones((N_COLUMNS, N_COLUMNS)), np.ones(N_COLUMNS)
-    add_gram(matrix.data, matrix.indices, matrix.indptr, weight, gram, total)
-    assert np.tril(gram) == pytest.approx(np.tril(1 + X.T @ (weight[:, None] * X)))
-    assert total == pytest.approx(1 + weight @ X)
 
 
 @pytest.mark.parametrize("far", [0.0, 1000.0])

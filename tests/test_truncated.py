@@ -71,7 +71,7 @@ def naive_step(problem, coef, intercept):
 def test_direction_is_that_of_the_whole_hessian(storage, fit_intercept, kind, monkeypatch):
     monkeypatch.setattr(truncated, "QUICK", 0)
     problem, state = started(storage, fit_intercept)
-    system, p = state.system, state.p.T
+    system, p = state.objective.system, state.objective.p
     assert state.unused.tolist() == [False, True, False, False, False, False, not fit_intercept]
     system.n_sample = 150  # half of the rows: a bad preconditioner, and the same result
     precondition = getattr(system, kind)(p)
@@ -132,7 +132,7 @@ def test_which_preconditioner_is_in_use(monkeypatch):
             problem, state = started(np.asarray, True)
             for _ in range(8):
                 NewtonSteps().run_pass(problem, state, 1.0)
-                found.append(state.system.kind)
+                found.append(state.objective.system.kind)
         return found
 
     assert set(kinds(SAMPLE=1000, PATIENCE=100.0)) == {"kronecker"}

@@ -4,18 +4,19 @@ import numpy as np
 
 from ._jit import helper, kernel
 from .ascent import conjugate, read_dual
-from .losses import differentiate
+from .losses import LOGISTIC, differentiate, differentiate_rows
 from .references import borrowed
 from .rows import ROWS_PER_BLOCK, add_gradient, aligned_zeros, scores
-from .vectors import lanes_of, load, padded_outputs, store
+from .vectors import lanes_of, load, load_first, log, padded_outputs, store
 
 
 def new_room(n_outputs):
-    """Memory for a block's scores, and for its dual vectors padded to whole vectors."""
+    """Memory for a block's scores, for its dual vectors padded to whole vectors, and two numbers a row."""
     width = padded_outputs(n_outputs, np.float64)
     return (
         aligned_zeros((ROWS_PER_BLOCK, n_outputs), np.float64),
         aligned_zeros((ROWS_PER_BLOCK, width), np.float64),
+        aligned_zeros((2 * ROWS_PER_BLOCK,), np.float64),
     )
 
 
@@ -29,14 +30,18 @@ def bound_terms(rows, index, target, weight, loss, coef, intercept, dual, move, 
     rows, index, target, weight = borrowed((rows, index, target, weight))
     coef, intercept, dual, move, gradient = borrowed((coef, intercept, dual, move, gradient))
     keep, mixed = move
-    block, slopes = borrowed(room)
+    block, slopes, numbers = borrowed(room)
     losses = 0.0
     conjugates = 0.0
     no_slots = index[:0], index[:0]
     for start in range(0, index.size, ROWS_PER_BLOCK):
         part = index[start : start + ROWS_PER_BLOCK]
         scores(rows, part, coef, intercept, block, rows, part)
-        for i in range(part.size):
+        if loss == LOGISTIC:
+            here = logistic_terms(part, target, weight, dual, keep, block, slopes, numbers)
+            losses += here[0]
+            conjugates += here[1]
+        for i in range(part.size if loss != LOGISTIC else 0):
             row = part[i]
             y = target[row]
             w = weight[row]
@@ -46,6 +51,28 @@ def bound_terms(rows, index, target, weight, loss, coef, intercept, dual, move, 
             scale_line(slopes[i], w)
         ahead = index[start + part.size : start + 2 * part.size]
         add_gradient(rows, part, slopes, gradient, no_slots, 0, rows, ahead)
+    return losses, conjugates
+
+
+@helper
+def logistic_terms(part, target, weight, dual, keep, scores, slopes, numbers):
+    """The same of a block with logistic loss, in vectors of rows: weighted losses and conjugates."""
+    n_rows = part.size
+    losses = 0.0
+    conjugates = 0.0
+    differentiate_rows(LOGISTIC, part, scores, target, numbers)
+    for i in range(n_rows):
+        row = part[i]
+        y = target[row]
+        losses += weight[row] * numbers[i]
+        u = np.float64(dual[row, 0])
+        numbers[i] = u * keep[y, 0] if keep.size > 0 else u
+        slopes[i, 0] = weight[row] * (numbers[i] if y == 1 else -numbers[i])
+    for i in range(0, n_rows, lanes_of(numbers)):
+        u = load_first(numbers, i, n_rows - i, 0)
+        store(numbers, i, u * log(u) + (1.0 - u) * log(1.0 - u))  # 0 log 0 is 0
+    for i in range(n_rows):
+        conjugates += weight[part[i]] * numbers[i]
     return losses, conjugates
 
 
@@ -62,7 +89,7 @@ def row_gaps(rows, index, target, weight, loss, coef, intercept, dual, move, roo
     rows, index, target, weight = borrowed((rows, index, target, weight))
     coef, intercept, dual, move = borrowed((coef, intercept, dual, move))
     keep, mixed = move
-    block, slopes = borrowed(room)
+    block, slopes, _ = borrowed(room)
     losses = 0.0
     gaps = 0.0
     mass = 0.0
@@ -91,7 +118,7 @@ def add_duals(rows, index, target, weight, loss, dual, move, gradient, room):
     rows, index, target, weight = borrowed((rows, index, target, weight))
     dual, move, gradient = borrowed((dual, move, gradient))
     keep, mixed = move
-    _, slopes = borrowed(room)
+    _, slopes, _ = borrowed(room)
     no_slots = index[:0], index[:0]
     for start in range(0, index.size, ROWS_PER_BLOCK):
         part = index[start : start + ROWS_PER_BLOCK]
@@ -109,7 +136,7 @@ def add_flows(loss, index, target, weight, dual, move, flows, room):
     index, target, weight, dual = borrowed((index, target, weight, dual))
     move, flows = borrowed((move, flows))
     keep, mixed = move
-    _, slopes = borrowed(room)
+    _, slopes, _ = borrowed(room)
     width = flows.shape[1]
     a = slopes[0]
     for i in index:
@@ -125,7 +152,7 @@ def conjugates(loss, index, target, weight, dual, move, room, factor):
     """Weighted sum of conjugates at `factor` times the moved dual point, factor in [0, 1]."""
     index, target, weight, dual, move = borrowed((index, target, weight, dual, move))
     keep, mixed = move
-    _, slopes = borrowed(room)
+    _, slopes, _ = borrowed(room)
     a = slopes[0]
     total = 0.0
     for i in index:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from .prefetch import prefetch
-from .rows import LINE, add_multiple, by_storage, dot_entries
+from .rows import LINE, add_multiple, by_storage, dot_entries, dot_stored
 from .vectors import lanes_of, load, spread, store, total
 
 
@@ -71,8 +71,11 @@ def _dot_row_dense(rows, i, x, coef, intercept, out):
 
 
 def _dot_row_csr(rows, i, x, coef, intercept, out):
-    indices = rows.indices[rows.indptr[i] : rows.indptr[i + 1]]
-    dot_entries(x, indices, coef, intercept, out, 0)
+    start, stop = rows.indptr[i], rows.indptr[i + 1]
+    if coef.shape[1] == 1:
+        out[0] = dot_stored(rows, start, stop, x, coef, intercept[0])
+    else:
+        dot_entries(x, rows.indices[start:stop], coef, intercept, out, 0)
 
 
 def _add_row_dense(rows, i, x, step, coef):
@@ -90,8 +93,8 @@ def _add_row_csr(rows, i, x, step, coef):
     n_outputs = coef.shape[1]
     n_stored = indices.size
     if n_outputs == 1:
-        for p in range(n_stored):
-            coef[indices[p], 0] += x[p] * step[0]
+        for p in range(np.uint64(n_stored)):  # unsigned, as in `dot_stored`
+            coef[np.uint64(indices[p]), 0] += x[p] * step[0]
         return
     for p in range(n_stored):
         add_multiple(step, 0, x[p], n_outputs, coef, indices[p] * n_outputs)

@@ -13,7 +13,7 @@ from numba.extending import overload
 from ._jit import OPTIONS, helper, inlined, kernel
 from .prefetch import prefetch
 from .tiles import TILE_OUTPUTS, TILE_ROWS, add_dots, add_outer_products
-from .vectors import lanes_of, load, load_as, load_first, spread, store, store_first
+from .vectors import lanes_of, load, load_as, load_first, store, store_first
 
 ROWS_PER_BLOCK = 32  # rows gathered, scored and differentiated while they are in the cache, at most
 
@@ -212,22 +212,29 @@ def add_multiple(source, first, factor, n, out, place):
     store(out, place + last, end)
 
 
+@inlined
+def dot_stored(rows, start, stop, values, coef, intercept):
+    """Score of a sparse row if there is only one, from its stored entries: their numbers, and their values.
+
+    Numbers are unsigned: the compiler looks at those that may be negative, for as long as the rest takes.
+    And a call, or a loop over one output, would cost more than its work.
+    """
+    score = intercept
+    for p in range(np.uint64(stop - start)):
+        feature = np.uint64(rows.indices[np.uint64(start) + p])
+        score += coef.dtype.type(values[p]) * coef[feature, 0]
+    return score
+
+
 @helper
 def dot_entries(values, indices, coef, intercept, out, place):
-    """Put a sparse row's scores at a place of `out`: four or two vectors of outputs stay in registers.
+    """Put two or more scores of a sparse row at a place of `out`: four or two vectors stay in registers.
 
     `values` and `indices` are the row's own: where they are slices of longer arrays, an index that is
     added up might be negative as far as the compiler knows, which it then looks after.
     """
     n_outputs = coef.shape[1]
     n_stored = indices.size
-    if n_outputs == 1:
-        # A loop over one output costs more than its work.
-        sum_of_one = out.dtype.type(intercept[0])
-        for p in range(n_stored):
-            sum_of_one += out.dtype.type(values[p]) * coef[indices[p], 0]
-        store_first(out, place, 1, spread(sum_of_one, out))
-        return
     lanes = lanes_of(out)
     wide = n_outputs - n_outputs % (4 * lanes)
     for k in range(0, wide, 4 * lanes):
@@ -270,10 +277,14 @@ def _scores_csr(rows, index, coef, intercept, out, source, ahead):
     """out[i] = x_index[i] @ coef + intercept."""
     data, indices, indptr = rows.data, rows.indices, rows.indptr
     is_far = coef.size * coef.itemsize > NEAR
+    is_one = coef.shape[1] == 1
     for i in range(index.size):
         if is_far and i + 1 < index.size:
             prefetch_coef(rows, index[i + 1], coef)
         start, stop = indptr[index[i]], indptr[index[i] + 1]
+        if is_one:
+            out[i, 0] = dot_stored(rows, start, stop, data[start:stop], coef, intercept[0])
+            continue
         dot_entries(data[start:stop], indices[start:stop], coef, intercept, out, i * out.shape[1])
 
 
@@ -341,6 +352,7 @@ def _add_gradient_csr(rows, index, slopes, gradient, touched, n_touched, source,
     """
     lines, slot = touched
     has_slots = slot.size > 0
+    is_one = gradient.shape[1] == 1
     indptr = rows.indptr
     is_far = gradient.size * gradient.itemsize > NEAR
     for i in range(index.size):
@@ -354,19 +366,23 @@ def _add_gradient_csr(rows, index, slopes, gradient, touched, n_touched, source,
                 slot[j] = n_touched
                 lines[n_touched] = j
                 n_touched += 1
-        _add_entries(rows.data[start:stop], indices, slopes, i, gradient, slot)
+        if is_one:
+            slope = slopes[i, 0]
+            for p in range(np.uint64(start), np.uint64(stop)):  # unsigned, as in `dot_stored`
+                feature = np.uint64(rows.indices[p])
+                if has_slots:
+                    feature = np.uint64(slot[feature])
+                gradient[feature, 0] += rows.data[p] * slope
+        else:
+            _add_entries(rows.data[start:stop], indices, slopes, i, gradient, slot)
     return n_touched
 
 
 @helper
 def _add_entries(data, indices, slopes, i, gradient, slot):
-    """Add a sparse row's part of a gradient."""
+    """Add a sparse row's part of a gradient of two or more outputs."""
     n_outputs = gradient.shape[1]
     n_stored = indices.size
-    if n_outputs == 1:
-        for p in range(n_stored):
-            gradient[line_of(indices[p], slot), 0] += data[p] * slopes[i, 0]
-        return
     first = i * slopes.shape[1]
     if slot.size == 0:
         for p in range(n_stored):

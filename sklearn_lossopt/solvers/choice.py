@@ -5,7 +5,7 @@ measured, as docs/solvers.md tells; only their ratios matter.
 """
 
 from ..kernels import losses
-from . import interior, newton, truncated
+from . import interior, margins, newton, truncated
 from .dual import SDCA, row_time
 from .relay import Relay
 from .second_order import OUTPUTS_APART
@@ -22,7 +22,8 @@ LEAST_PASSES = 6
 MOST_PASSES = 0.7  # as a share of max_iter
 FREE_MEMORY = 2**29  # bytes of variables by row and output that are never too many
 
-SPARSE_PRODUCT = 7.5  # of scattered ones over dense ones
+VISITS, HESSIANS = 6, 2.2  # of Newton's method for losses of margins
+OVER_ONE = 0.5  # what `row_time` says of dual ascent over its time, certificates too, where outputs are few
 PRODUCT, ENTRY = 0.1, 120.0  # of second order: a multiply-add of a Hessian, arrays by row and output
 STEPS = {"newton": 6, "interior_point": 40}
 MOST_STEPS = {"newton": 10, "interior_point": 60}
@@ -93,10 +94,11 @@ def _second_order_time(problem, name):
     if problem.loss == losses.SOFTMAX and truncated.pays(n_rows, n_outputs * n_columns):
         length = SCATTERED * problem.row_length if problem.is_sparse else n_columns
         return PRODUCTS * PRODUCT * n_rows * n_outputs * (2 * length + truncated.ELEMENT)
-    products = n_rows * n_outputs * n_columns**2
-    if _length(problem, name) < problem.n_features:
-        products = SPARSE_PRODUCT * n_rows * n_outputs * problem.row_length**2
     factors = n_outputs * n_columns**3 / 3
+    if name == "newton" and problem.loss in OUTPUTS_APART:
+        visit, hessian = margins.times(problem)
+        return OVER_ONE * (VISITS * visit + HESSIANS * (hessian + PRODUCT * factors))
+    products = n_rows * n_outputs * n_columns**2
     if problem.loss % losses.SQUARED == losses.CRAMMER_SINGER or problem.loss == losses.SOFTMAX:
         products += n_rows * (n_outputs * n_columns) ** 2 / 2
     if problem.loss not in OUTPUTS_APART:

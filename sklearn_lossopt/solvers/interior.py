@@ -74,7 +74,9 @@ class InteriorSteps(SecondOrder):
         state = super().start(problem, model, rng, previous)
         state.is_settled = True
         n_outputs = problem.n_outputs
-        used = np.ones(state.scores.shape, bool)
+        if problem.is_sparse:
+            state.matrix = problem.matrix[state.index].astype(np.float64)
+        used = np.ones((len(state.index), n_outputs), bool)
         if problem.loss % losses.SQUARED != losses.HINGE:
             used[np.arange(len(state.target)), state.target] = False
         state.used = used

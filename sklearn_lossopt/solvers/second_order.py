@@ -73,15 +73,14 @@ class SecondOrderRun:
     shift: np.ndarray
     scale: np.ndarray  # 0 for constant features
     parameters: np.ndarray  # (n_outputs, n_features + 1): standardized coefficients, then the intercept
-    scores: np.ndarray  # (rows in use, n_outputs)
     dual: np.ndarray
-    matrix: sparse.csr_array | None  # sparse rows in float64, as they come: neither shifted nor scaled
     ridge: np.ndarray  # second derivative of the penalty by each parameter of an output
     unused: np.ndarray  # which parameters of an output are held at 0
+    matrix: sparse.csr_array | None = None  # sparse rows in float64: neither shifted nor scaled
     rows: np.ndarray | None = None  # dense ones, standardized, where a block holds them all
     value: float | None = None  # the objective at `parameters`, where Newton's method knows it
-    system: object = None  # Newton's, of softmax
-    p: np.ndarray | None = None  # softmax's probabilities at `parameters`
+    objective: object = None  # Newton's: a `SoftmaxObjective` or a `MarginObjective`
+    scores: np.ndarray = None  # (rows in use, n_outputs)
     used: np.ndarray = None  # which hinges a row has
     point: object = None  # of the interior point method
     along: np.ndarray = None  # scores of its last direction
@@ -91,6 +90,10 @@ class SecondOrderRun:
     n_steps: int = 0
     decrement: float = math.inf  # Newton's, over the objective
     rate: float = math.nan
+
+    def penalty(self, parameters):
+        """The penalty of some parameters."""
+        return float(np.vdot(self.ridge * parameters, parameters)) / 2
 
 
 class SecondOrder:
@@ -108,7 +111,7 @@ class SecondOrder:
             spread = spread + moments.mean**2
         spread = np.sqrt(spread)
         varies = (spread > 1e-12 * np.abs(moments.mean)) & (spread > 1e-150)
-        index = problem.index[np.argsort(problem.target[problem.index], kind="stable")]
+        index = self.order(problem)
         coef, intercept = problem.coef_of(model).astype(np.float64), model.intercept.astype(np.float64)
         if problem.loss not in OUTPUTS_APART:
             # The same line added to every output changes no loss, and the penalty is least without one.
@@ -121,12 +124,14 @@ class SecondOrder:
             shift=shift,
             scale=scale,
             parameters=np.column_stack([coef * np.where(varies, spread, 0.0), intercept + coef @ shift]),
-            scores=np.zeros((len(index), problem.n_outputs)),
             dual=np.zeros((problem.target.size, problem.n_outputs)),
-            matrix=problem.matrix[index].astype(np.float64) if problem.is_sparse else None,
             ridge=np.append(problem.penalty.l2 * scale**2, 0.0),
             unused=np.append(scale == 0, not problem.fit_intercept),
         )
+
+    def order(self, problem):
+        """The rows in use: by class."""
+        return problem.index[np.argsort(problem.target[problem.index], kind="stable")]
 
     def is_due(self, state):
         """A step costs much more than a certificate."""

@@ -1,0 +1,163 @@
+"""What Newton's method needs of losses of margins, whose outputs do not meet: logistic, squared hinge.
+
+One visit of the rows tells the loss, its gradient, and how much each row bends it; all in float64. Dense
+rows are standardized on the way, with a 1 at their end, so that nothing cancels where means are large;
+sparse ones stay as they are.
+"""
+
+import math
+
+import numpy as np
+
+from ._jit import helper, kernel
+from .losses import LOGISTIC, differentiate_rows
+from .references import borrowed
+from .rows import ROWS_PER_BLOCK, add_gradient, by_storage, scores
+from .vectors import lanes_of, load, load_as, store
+
+GOLDEN = (math.sqrt(5) - 1) / 2  # its multiples are spread evenly: no period of the rows' order can meet them
+
+
+def _standardize_dense(rows, part, shift, scale, block, places):
+    """Put standardized rows at places of a block, padded as `shift` and `scale` are, which make their 1."""
+    values, out = rows.values, block.values
+    n_features = values.shape[1]
+    width = out.shape[1]
+    lanes = lanes_of(out)
+    whole = n_features - n_features % lanes
+    for i in range(part.size):
+        first = part[i] * n_features
+        place = places[i] * width
+        for j in range(0, whole, lanes):
+            x = load_as(values, first + j, lanes, 0, out)
+            store(out, place + j, (x - load(shift, j)) * load(scale, j))
+        for j in range(whole, width, lanes):
+            x = load_as(values, first + j, n_features - j, 0, out)
+            store(out, place + j, (x - load(shift, j)) * load(scale, j))
+
+
+def _standardize_csr(rows, part, shift, scale, block, places):
+    """Sparse rows stay as they are."""
+
+
+_standardize = by_storage(_standardize_dense, _standardize_csr)
+
+
+@helper
+def bend(loss, slope):
+    """Second derivative of a margin's loss, from its slope."""
+    size = abs(slope)
+    if loss == LOGISTIC:
+        return size * (1 - size)
+    return 2.0 if size > 0 else 0.0
+
+
+@kernel
+def visit_margins(
+    rows, part, start, block, places, target, weight, loss, every, shift, scale, coef, intercept, found, out
+):
+    """Visit some rows: gives their weighted loss, adds to its gradient, and notes scores and curvatures.
+
+    Parameters
+    ----------
+    rows : DenseRows or CSRRows
+        All rows of X.
+    part : ndarray of shape (n,)
+        The ones to visit.
+    start : int
+        Where the first of them is in `found`.
+    block, places : DenseRows, ndarray of shape (n,)
+        Room for standardized rows, and their numbers; of sparse rows these are `rows` and `part` again.
+    target, weight : ndarray of shape (n_rows,)
+        Class numbers and float64 weights, by row of X.
+    loss : int
+    every : float
+        Curvatures are noted of one row in so many, for all of them; infinite: of none.
+    shift, scale : ndarray of shape (width,)
+        What makes standardized rows; unused with sparse ones.
+    coef, intercept : ndarray
+        The model, in the coordinates of `block` and the layout of its storage.
+    found : tuple of 2 ndarray of shape (n_rows_in_use, n_outputs)
+        Scores and curvatures, by place in the rows in use.
+    out : tuple of ndarray
+        The gradient by `coef` and `intercept`, to be added to; room of shape (ROWS_PER_BLOCK, n_outputs) and
+        (2 * ROWS_PER_BLOCK,).
+
+    Returns
+    -------
+    float
+    """
+    rows, part, block, places, target, weight = borrowed((rows, part, block, places, target, weight))
+    shift, scale, coef, intercept, found, out = borrowed((shift, scale, coef, intercept, found, out))
+    all_scores, curvature = found
+    gradient, total, slopes, losses = out
+    no_slots = part[:0], part[:0]
+    n_outputs = total.size
+    sampled = every < math.inf
+    share = 1 / every
+    value = 0.0
+    for first in range(0, part.size, ROWS_PER_BLOCK):
+        here = part[first : first + ROWS_PER_BLOCK]
+        where = places[first : first + ROWS_PER_BLOCK]
+        _standardize(rows, here, shift, scale, block, where)
+        scores(block, where, coef, intercept, slopes, block, where)
+        for i in range(here.size):
+            for k in range(n_outputs):
+                all_scores[start + first + i, k] = slopes[i, k]
+        differentiate_rows(loss, here, slopes, target, losses)
+        for i in range(here.size):
+            w = weight[here[i]]
+            value += w * losses[i]
+            place = start + first + i
+            turn = place * GOLDEN
+            bends = sampled and turn - math.floor(turn) < share
+            for k in range(n_outputs):
+                curvature[place, k] = every * w * bend(loss, slopes[i, k]) if bends else 0.0
+                slopes[i, k] *= w
+                total[k] += slopes[i, k]
+        add_gradient(block, where, slopes, gradient, no_slots, 0, block, where[:0])
+    return value
+
+
+@kernel
+def weigh_rows(block, places, start, curvature, k, out):
+    """Put rows times the roots of their curvatures for an output side by side; gives how many are not 0.
+
+    `out` is (n + 1, n_columns), C order: the padding of a line goes where the next one comes.
+    """
+    values = block.values
+    n_columns = out.shape[1]
+    lanes = lanes_of(out)
+    n = 0
+    for i in range(places.size):
+        c = curvature[start + i, k]
+        if c > 0:
+            root = math.sqrt(c)
+            for j in range(0, n_columns, lanes):
+                store(out, n * n_columns + j, load(values, places[i] * values.shape[1] + j) * root)
+            n += 1
+    return n
+
+
+@kernel
+def add_gram(rows, index, weight, k, gram, total):
+    """Add sum_i w_i x_i x_i^T over CSR rows to `gram`, its lower triangle, and sum_i w_i x_i to `total`.
+
+    The weights, ``weight[:, k]``, are by place in `index`; the features of a row are in order.
+    """
+    # Unsigned, as numbers that might be negative are looked at each time.
+    data, indices, indptr = rows.data, rows.indices, rows.indptr
+    n_features = np.uint64(gram.shape[1])
+    flat = gram.reshape(gram.size)
+    for i in range(index.size):
+        w = weight[i, k]
+        if w == 0:
+            continue
+        start, stop = np.uint64(indptr[index[i]]), np.uint64(indptr[index[i] + 1])
+        for p in range(start, stop):
+            j = np.uint64(indices[p])
+            x = w * data[p]
+            total[j] += x
+            line = j * n_features
+            for q in range(start, p + np.uint64(1)):
+                flat[line + np.uint64(indices[q])] += x * data[q]
