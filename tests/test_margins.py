@@ -104,6 +104,23 @@ def test_derivatives(loss, n_outputs, storage, dtype, fit_intercept, monkeypatch
         assert hessian_of(state, k)[np.ix_(used, used)] == pytest.approx(np.array(changes), abs=slack)
 
 
+def test_gram_of_sparse_rows_in_any_order():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(23, 5)) * (rng.random((23, 5)) < 0.6)
+    weight = rng.random((23, 2))
+    weight[3] = 0
+    matrix = sparse.csr_array(X)
+    for start, stop in zip(matrix.indptr[:-1], matrix.indptr[1:], strict=True):
+        order = rng.permutation(stop - start)
+        matrix.indices[start:stop] = matrix.indices[start:stop][order]
+        matrix.data[start:stop] = matrix.data[start:stop][order]
+    gram, total, index = np.tril(np.ones((5, 5))), np.ones(5), np.arange(1, 23, 2)
+    margins.add_gram(as_rows(matrix), index.astype(np.int32), weight[index], 1, gram, total)
+    some = X[index]
+    assert gram == pytest.approx(np.tril(1 + some.T @ (weight[index, 1:] * some)))
+    assert total == pytest.approx(1 + weight[index, 1] @ some)
+
+
 @LOSSES
 @STORAGE
 def test_the_hessian_of_some_rows_stands_for_all(loss, n_outputs, storage):

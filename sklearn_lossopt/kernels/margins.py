@@ -141,9 +141,9 @@ def weigh_rows(block, places, start, curvature, k, out):
 
 @kernel
 def add_gram(rows, index, weight, k, gram, total):
-    """Add sum_i w_i x_i x_i^T over CSR rows to `gram`, its lower triangle, and sum_i w_i x_i to `total`.
+    """Add sum_i w_i x_i x_i^T over CSR rows to `gram`, a lower triangle, and sum_i w_i x_i to `total`.
 
-    The weights, ``weight[:, k]``, are by place in `index`; the features of a row are in order.
+    The weights, ``weight[:, k]``, are by place in `index`; the entries of a row are in any order.
     """
     # Unsigned, as numbers that might be negative are looked at each time.
     data, indices, indptr = rows.data, rows.indices, rows.indptr
@@ -161,3 +161,7 @@ def add_gram(rows, index, weight, k, gram, total):
             line = j * n_features
             for q in range(start, p + np.uint64(1)):
                 flat[line + np.uint64(indices[q])] += x * data[q]
+    for j in range(gram.shape[0]):  # a pair of features is on either side, by their order in a row
+        for m in range(j):
+            gram[j, m] += gram[m, j]
+            gram[m, j] = 0.0

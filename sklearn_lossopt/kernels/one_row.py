@@ -73,7 +73,7 @@ def _dot_row_dense(rows, i, x, coef, intercept, out):
 def _dot_row_csr(rows, i, x, coef, intercept, out):
     start, stop = rows.indptr[i], rows.indptr[i + 1]
     if coef.shape[1] == 1:
-        out[0] = dot_stored(rows, start, stop, x, coef, intercept[0])
+        out[0] = dot_stored(rows, start, stop, x, coef, intercept, out)
     else:
         dot_entries(x, rows.indices[start:stop], coef, intercept, out, 0)
 

@@ -213,16 +213,17 @@ def add_multiple(source, first, factor, n, out, place):
 
 
 @inlined
-def dot_stored(rows, start, stop, values, coef, intercept):
-    """Score of a sparse row if there is only one, from its stored entries: their numbers, and their values.
+def dot_stored(rows, start, stop, values, coef, intercept, out):
+    """Score of a sparse row if there is only one, from `values` of its stored entries; in the type of `out`.
 
     Numbers are unsigned: the compiler looks at those that may be negative, for as long as the rest takes.
     And a call, or a loop over one output, would cost more than its work.
     """
-    score = intercept
+    number = out.dtype.type
+    score = number(intercept[0])
     for p in range(np.uint64(stop - start)):
         feature = np.uint64(rows.indices[np.uint64(start) + p])
-        score += coef.dtype.type(values[p]) * coef[feature, 0]
+        score += number(values[p]) * coef[feature, 0]
     return score
 
 
@@ -283,7 +284,7 @@ def _scores_csr(rows, index, coef, intercept, out, source, ahead):
             prefetch_coef(rows, index[i + 1], coef)
         start, stop = indptr[index[i]], indptr[index[i] + 1]
         if is_one:
-            out[i, 0] = dot_stored(rows, start, stop, data[start:stop], coef, intercept[0])
+            out[i, 0] = dot_stored(rows, start, stop, data[start:stop], coef, intercept, out)
             continue
         dot_entries(data[start:stop], indices[start:stop], coef, intercept, out, i * out.shape[1])
 
