@@ -13,7 +13,7 @@ from .second_order import OUTPUTS_APART
 FEW_PARAMETERS = 200  # second order at once: a few milliseconds, whatever the features' scale
 MOST_PARAMETERS = 1500  # of second order: its matrices should stay small
 FEW_PRODUCTS = 2_000_000  # of rows, features and outputs
-LITTLE_TIME = 1e8  # of Newton's method: so much is not risked if dual ascent might do with a part of it
+LITTLE_TIME = {"newton": 1e8, "interior_point": 5e7}  # more is not risked where dual ascent may need a tenth
 TIGHT = 1e-6  # relative gaps that second-order methods reach sooner
 LONG_TIME = 3e10  # of a second-order method: minutes, as it may take more steps than expected
 DEAREST = 30  # a second-order method's time, over that of all passes of dual ascent that there may be
@@ -65,12 +65,10 @@ def choose(problem, tol, max_iter):
     ):
         return "sdca" if duals_fit else "momentum"
     n_products = n_rows * n_outputs * (_length(problem, second) + 1)
-    few = n_parameters <= FEW_PARAMETERS and n_products <= FEW_PRODUCTS
-    if few and second == "newton":
-        few = _second_order_time(problem, second) <= LITTLE_TIME
+    time = _second_order_time(problem, second)
+    few = n_parameters <= FEW_PARAMETERS and n_products <= FEW_PRODUCTS and time <= LITTLE_TIME[second]
     if few or not duals_fit:
         return second
-    time = _second_order_time(problem, second)
     dear = time / (len(problem.index) * row_time(problem))  # in passes
     if time > LONG_TIME and dear > DEAREST * max_iter:
         return "sdca"
