@@ -211,11 +211,13 @@ def test_a_rare_feature_is_known_by_all_its_rows():
     assert started(rare).objective._rarity() == pytest.approx(500, rel=0.3)
 
 
-def test_curvature_of_few_rows_is_known_by_all_of_them():
+def test_curvature_of_few_rows_is_known_by_all_of_them(monkeypatch):
+    monkeypatch.setattr(margins, "PRODUCT", (1.0, 1.0))  # Hessians so dear that some rows pay
+    monkeypatch.setattr(margins, "LEAST_ROWS", 1)
     problem = problem_of(np.asarray, losses.LOGISTIC, 1, n_rows=20_000)
     near, far = (started(problem, size).objective for size in (0.0, 3.0))
-    near.most_apart = far.most_apart = 8.0
     for objective in (near, far):
+        assert objective.most_apart == 8
         objective.state.is_settled = True
         curvature = objective.curvature[:, 0]
         expected = curvature.sum() ** 2 / np.square(curvature).sum()

@@ -2,7 +2,7 @@
 
 from importlib import import_module
 
-NAMES = ("mnist", "cifar10_small", "newsgroups20", "clinc150", "covtype20k", "letter", "a9a", "kdd99")
+NAMES = ("mnist", "cifar10_small", "newsgroups20", "clinc150", "covtype20k", "letter", "a9a", "kdd99", "tall")
 
 
 def describe(name):

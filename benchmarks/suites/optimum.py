@@ -8,7 +8,7 @@ is shown with "> ", and how near it came.
 """
 
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from statistics import median
 
@@ -87,28 +87,43 @@ def _softmax(data_name, alpha, near, peers, *, scaled=False, family="softmax"):
     return Race(title, data_name, Objective(family, alpha), near, "softmax", {"alpha": alpha}, peers, scaled)
 
 
-def _svm(data_name, family, squared, near, n_rows, floor, **params):
-    alpha = 1 / n_rows
+def _svm(data_name, family, squared, near, n_rows, floor, alpha=None):
+    """LinearSVC without intercept: by its dual and, where that takes the loss, by the primal problem."""
+    share = "1/n" if alpha is None else f"{alpha:.3g}"
+    alpha = 1 / n_rows if alpha is None else alpha
     loss = "squared_hinge" if squared else "hinge"
     by_tol = family == "crammer_singer"
-    peer = Peer(
-        "linear_svc",
-        {
-            "loss": loss,
-            "multi_class": "crammer_singer" if family == "crammer_singer" else "ovr",
-            "C": 1.0,  # 1 / (alpha n); of squared hinges, half as much loss: see `_objective` there
-            "fit_intercept": False,
-            "dual": True,
-            **({} if by_tol else {"tol": 1e-12}),
-            **params,
-        },
-        floor,
-        budget=1.0 if by_tol else 4,
-        knob="tol" if by_tol else "max_iter",
+    peers = tuple(
+        Peer(
+            "linear_svc",
+            {
+                "loss": loss,
+                "multi_class": "crammer_singer" if by_tol else "ovr",
+                "C": 1 / (alpha * n_rows),
+                "fit_intercept": False,
+                "dual": dual,
+                **({} if by_tol else {"tol": 1e-12}),
+            },
+            floor,
+            budget=1.0 if by_tol else 4,
+            remark="" if dual else "primal",
+            knob="tol" if by_tol else "max_iter",
+        )
+        for dual in ((True, False) if squared and family == "hinge" else (True,))
     )
-    ours = {"alpha": alpha, "loss": loss, "multi_class": family, "fit_intercept": False, "calibration": None}
-    title = f"{data_name}, {family} {loss}, alpha 1/n, no intercept, r = {near:g}"
-    return Race(title, data_name, Objective(family, alpha, squared=squared), near, "svm", ours, (peer,))
+    of_many = {} if family == "hinge" else {"multi_class": family}
+    ours = {"alpha": alpha, "loss": loss, **of_many, "fit_intercept": False, "calibration": None}
+    name = f"two classes, {loss}" if family == "hinge" else f"{family} {loss}"
+    title = f"{data_name}, {name}, alpha {share}, no intercept, r = {near:g}"
+    return Race(title, data_name, Objective(family, alpha, squared=squared), near, "svm", ours, peers)
+
+
+def _no_intercept(race, floor, n_rows):
+    """The same race without intercepts, which liblinear would penalize, against that."""
+    liblinear = _logistic(race.objective.alpha, n_rows, floor, liblinear=4)[0]
+    peer = replace(liblinear, params={**liblinear.params, "fit_intercept": False})
+    params = {**race.params, "fit_intercept": False}
+    return replace(race, title=f"{race.title}, no intercept", params=params, peers=(peer,))
 
 
 def _races():
@@ -134,7 +149,13 @@ def _races():
     for name, n_rows in (("newsgroups20", news), ("clinc150", clinc), ("mnist", mnist)):
         yield _svm(name, "crammer_singer", False, 1e-3, n_rows, 30)
     peers = _logistic(1e-4, a9a, 2, lbfgs=20, newton_cholesky=3, newton_cg=4)
-    yield _softmax("a9a", 1e-4, 1e-4, peers, family="logistic")
+    race = _softmax("a9a", 1e-4, 1e-4, peers, family="logistic")
+    yield from (race, _no_intercept(race, 2, a9a), _svm("a9a", "hinge", True, 1e-4, a9a, 2, alpha=1e-4))
+    peers = _logistic(1e-4, 100_000, None, lbfgs=10, newton_cholesky=2, newton_cg=3)
+    race = _softmax("tall", 1e-4, 1e-4, peers, family="logistic")
+    yield from (race, _no_intercept(race, None, 100_000))
+    for squared in (False, True):
+        yield _svm("tall", "hinge", squared, 1e-3, 100_000, None, alpha=1e-4)
     peers = _logistic(1e-3, cifar, 10, lbfgs=40, newton_cg=4, saga=10)
     yield _softmax("cifar10_small", 1e-3, 1e-3, peers)
 

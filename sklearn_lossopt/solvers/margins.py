@@ -152,7 +152,7 @@ class MarginObjective:
         """The objective, its gradient, and the losses' Hessian by output (None for infinite `apart`)."""
         problem, state = self.problem, self.state
         coef, intercept = self._model(parameters)
-        gradient, total = np.zeros(coef.shape), np.zeros(len(parameters))
+        gradient, total = aligned_zeros(coef.shape, np.float64), np.zeros(len(parameters))
         out = (gradient, total, *self.room)
         loss = 0.0
         n_columns = parameters.shape[1]
@@ -180,7 +180,7 @@ class MarginObjective:
             )
             if blocks is not None:
                 blocks = [self._add_block(k, block, start, part, places) for k, block in enumerate(blocks)]
-        if blocks is not None:
+        if blocks is not None and self.most_apart > 1:
             square = float(np.square(self.curvature).sum())
             self.n_telling = apart * float(self.curvature.sum()) ** 2 / square if square else 0.0
         slopes = state.ridge * parameters
