@@ -212,7 +212,7 @@ def test_a_rare_feature_is_known_by_all_its_rows():
 
 
 def test_curvature_of_few_rows_is_known_by_all_of_them(monkeypatch):
-    monkeypatch.setattr(margins, "PRODUCT", (1.0, 1.0))  # Hessians so dear that some rows pay
+    monkeypatch.setattr(margins, "PRODUCT", (9.0, 9.0))  # Hessians so dear that some rows pay
     monkeypatch.setattr(margins, "LEAST_ROWS", 1)
     problem = problem_of(np.asarray, losses.LOGISTIC, 1, n_rows=20_000)
     near, far = (started(problem, size).objective for size in (0.0, 3.0))
