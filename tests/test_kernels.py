@@ -8,7 +8,16 @@ from scipy import sparse
 
 from sklearn_lossopt.kernels import losses
 from sklearn_lossopt.kernels._jit import OPTIONS
-from sklearn_lossopt.kernels.rows import NEAR_LINES, add_gradient, gather, new_block, scores
+from sklearn_lossopt.kernels.rows import (
+    HUGE_PAGE,
+    LINE,
+    NEAR_LINES,
+    add_gradient,
+    aligned_zeros,
+    gather,
+    new_block,
+    scores,
+)
 from sklearn_lossopt.kernels.tiles import TILE_OUTPUTS
 from sklearn_lossopt.penalties import ElasticNet
 from sklearn_lossopt.problem import Model, Moments, Problem, as_rows
@@ -344,3 +353,11 @@ def test_model_is_finite_says_so():
     assert Model(np.zeros((1, 2)), np.zeros(1)).is_finite()
     assert not Model(np.array([[0, np.nan]]), np.zeros(1)).is_finite()
     assert not Model(np.zeros((1, 2)), np.array([np.inf])).is_finite()
+
+
+@pytest.mark.parametrize(("n", "place"), [(1000, LINE), (2 * HUGE_PAGE // 4, HUGE_PAGE)])
+def test_zeros_begin_where_vectors_and_pages_do(n, place):
+    zeros = aligned_zeros((n, 1), np.float32)
+    assert zeros.ctypes.data % place == 0
+    assert zeros.shape == (n, 1)
+    assert not zeros.any()

@@ -33,16 +33,22 @@ class CSRRows(NamedTuple):
     n_features: int
 
 
+HUGE_PAGE = 2**21  # bytes of a page that systems give to large arrays, if these begin at one
 LINE = 64  # bytes that the processor loads and stores at once
 NEAR = 500_000  # bytes that are likely to stay in the cache of a core
 NEAR_LINES = 150_000  # bytes of coefficients that stay there beside the rows of a block
 
 
 def aligned_zeros(shape, dtype):
-    """Zeros that begin at a cache line: vectors that straddle two cost half the speed again."""
+    """Zeros that begin at a cache line: vectors that straddle two cost half the speed again.
+
+    Large ones begin at a huge page. Without that the parts before the first one and after the last, a third of
+    the coefficients of text, are in small pages, whose places are looked up in memory itself.
+    """
     n_bytes = math.prod(shape) * np.dtype(dtype).itemsize
-    memory = np.zeros(n_bytes + LINE, np.uint8)
-    start = -memory.ctypes.data % LINE
+    place = HUGE_PAGE if n_bytes >= 2 * HUGE_PAGE else LINE
+    memory = np.zeros(n_bytes + place, np.uint8)
+    start = -memory.ctypes.data % place
     return memory[start : start + n_bytes].view(dtype).reshape(shape)
 
 
