@@ -48,7 +48,9 @@ def started(problem, size=1 / 3):
     spread = np.maximum(table()[0].std(axis=0), 1e-3)
     coef = size * rng.normal(size=(problem.n_outputs, problem.n_features)) / spread
     intercept = rng.normal(size=problem.n_outputs) * problem.fit_intercept
-    return NewtonSteps().start(problem, problem.model(coef, intercept), None)
+    state = NewtonSteps().start(problem, problem.model(coef, intercept), None)
+    state.objective.look()
+    return state
 
 
 def naive(problem, state, parameters):
@@ -166,6 +168,7 @@ def test_lower_along_the_direction(loss, n_outputs, storage):
     objective.move()
     assert state.parameters == pytest.approx(here + 0.125 * direction)
     fresh = margins.MarginObjective(problem, state)
+    fresh.look()
     assert objective.gradient == pytest.approx(fresh.gradient, abs=1e-12)
     assert objective.scores == pytest.approx(fresh.scores, abs=1e-12)
 
@@ -247,3 +250,65 @@ def test_large_means_cost_no_digits(mean):
     model = LinearSVMClassifier(alpha=1e-3, loss="squared_hinge", solver="newton", calibration=None)
     near, far = model.fit(X, y).coef_, model.fit(X + mean, y).coef_
     assert far == pytest.approx(near, rel=1e-6)
+
+
+@pytest.mark.parametrize(("alpha", "tol"), [(1e-10, 1e-9), (1e-12, 1e-7)])
+def test_kept_hessians_do_not_pass_for_the_limit_of_rounding(alpha, tol):
+    """With one convergence is linear: a small step is no sign that there is no more to gain."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(20_000, 60))
+    y = expit(X @ rng.normal(size=60) / 4) > rng.random(20_000)
+    assert SoftmaxClassifier(alpha=alpha, tol=tol, solver="newton").fit(X, y).converged_
+
+
+def test_a_hessian_that_leads_nowhere_is_made_anew():
+    problem = problem_of(np.asarray, losses.LOGISTIC, 1)
+    state = started(problem)
+    objective, runner = state.objective, NewtonSteps()
+    objective.derivatives()
+    objective.factors = [-factor for factor in objective.factors]
+    objective._solve = lambda vectors: -vectors  # uphill
+    objective.is_exact = False
+    runner.run_pass(problem, state, 1.0)
+    assert not state.is_stuck
+    del objective._solve
+    for _ in range(12):
+        runner.run_pass(problem, state, 1.0)
+    assert state.is_stuck
+    assert objective.is_exact is False
+    assert np.abs(objective.gradient).max() < 1e-14
+
+
+@pytest.mark.parametrize("storage", [np.asarray, sparse.csr_array])
+def test_a_constant_feature_without_intercept_is_not_rare(storage):
+    rng = np.random.default_rng(0)
+    X = np.column_stack([rng.normal(size=2000), np.ones(2000)])
+    y = rng.integers(0, 2, 2000).astype(np.int32)
+    index = np.arange(2000, dtype=np.int32)
+    problem = Problem(
+        as_rows(storage(X)), index, y, np.ones(2000), losses.LOGISTIC, ElasticNet(ALPHA), 1, False
+    )
+    assert 5 < started_at_zero(problem).objective._rarity() < 20
+
+
+def started_at_zero(problem):
+    return NewtonSteps().start(problem, problem.model(), None)
+
+
+@pytest.mark.parametrize("n_features", [1, 2, 3, 7, 8])
+def test_padding_of_the_last_line_has_room(n_features):
+    problem = problem_of(lambda X: np.ascontiguousarray(X[:, :n_features]), losses.LOGISTIC, 1)
+    objective = started_at_zero(problem).objective
+    n_rows, width = len(objective.places), objective.block.values.shape[1]
+    assert objective.weighed.size >= (n_rows - 1) * (n_features + 1) + width
+
+
+def test_tiny_losses_keep_their_digits():
+    """Errors of 1e-16 a row were more than the whole gap of a problem that is all but solved."""
+    X, y = np.zeros((2, 1)), np.array([0, 1])
+    for weight in 10.0 ** np.arange(-12, -2):
+        model = SoftmaxClassifier(solver="newton").fit(X, y, [weight, 1.0])
+        share = weight / (1 + weight)
+        least = -share * np.log(share) - np.log1p(-share) / (1 + weight)
+        assert model.dual_gap_ >= model.loss_curve_[-1] - least - 1e-15 * least
+        assert model.dual_gap_ >= 0

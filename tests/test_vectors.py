@@ -14,6 +14,7 @@ from sklearn_lossopt.kernels.vectors import (
     load_as,
     load_first,
     log,
+    log1p,
     smallest,
     spread,
     store,
@@ -44,6 +45,12 @@ def exponentials(a, out):
 def logarithms(a, out):
     for k in range(0, a.size, lanes_of(a)):
         store_first(out, k, a.size - k, log(load_first(a, k, a.size - k, 1)))
+
+
+@numba.njit
+def logarithms_above_one(a, out):
+    for k in range(0, a.size, lanes_of(a)):
+        store_first(out, k, a.size - k, log1p(load_first(a, k, a.size - k, 0)))
 
 
 @numba.njit
@@ -89,6 +96,17 @@ def test_log():
     assert out == pytest.approx(np.log(a), rel=1e-14, abs=1e-15)
     logarithms(np.zeros(3), out[:3])
     assert np.isfinite(out[:3]).all()  # so that 0 log 0 is 0
+
+
+def test_log1p():
+    small = 10.0 ** np.linspace(-300, -1, 1001)
+    a = np.concatenate([small, -small, np.linspace(-0.999, 3, 800)])
+    out = np.empty_like(a)
+    logarithms_above_one(a, out)
+    assert out == pytest.approx(np.log1p(a), rel=1e-14, abs=0)
+    logarithms_above_one(np.array([-1.0, 0.0]), out[:2])
+    assert np.isfinite(out[0])
+    assert out[1] == 0
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

@@ -7,7 +7,7 @@ from .ascent import conjugate, read_dual
 from .losses import LOGISTIC, differentiate, differentiate_rows
 from .references import borrowed
 from .rows import ROWS_PER_BLOCK, add_gradient, aligned_zeros, scores
-from .vectors import lanes_of, load, load_first, log, padded_outputs, store
+from .vectors import lanes_of, load, load_first, log, log1p, padded_outputs, store
 
 
 def new_room(n_outputs):
@@ -70,7 +70,7 @@ def logistic_terms(part, target, weight, dual, keep, scores, slopes, numbers):
         slopes[i, 0] = weight[row] * (numbers[i] if y == 1 else -numbers[i])
     for i in range(0, n_rows, lanes_of(numbers)):
         u = load_first(numbers, i, n_rows - i, 0)
-        store(numbers, i, u * log(u) + (1.0 - u) * log(1.0 - u))  # 0 log 0 is 0
+        store(numbers, i, u * log(u) + (1.0 - u) * log1p(0.0 - u))  # 0 log 0 is 0
     for i in range(n_rows):
         conjugates += weight[part[i]] * numbers[i]
     return losses, conjugates

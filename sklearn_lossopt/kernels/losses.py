@@ -13,6 +13,7 @@ from .vectors import (
     load_as,
     load_first,
     log,
+    log1p,
     spread,
     store,
     store_first,
@@ -102,7 +103,7 @@ def _differentiate_logistic_rows(part, scores, target, losses):
         # exp of a negative number only, which cannot overflow. A NaN margin stays in the loss: `largest`
         # gives its second number where the two cannot be compared.
         small = exp(0.0 - size)
-        store_first(losses, i, left, log(one + small) + largest(0.0, 0.0 - margin))
+        store_first(losses, i, left, log1p(small) + largest(0.0, 0.0 - margin))
         share = where_positive(margin, small) + (one - where_positive(margin, one))
         slope = share / (one + small)
         store_first(losses, n_rows + i, left, 0.0 - sign * slope)

@@ -42,8 +42,8 @@ NEAR_LINES = 150_000  # bytes of coefficients that stay there beside the rows of
 def aligned_zeros(shape, dtype):
     """Zeros that begin at a cache line: vectors that straddle two cost half the speed again.
 
-    Large ones begin at a huge page. Without that the parts before the first one and after the last, a third of
-    the coefficients of text, are in small pages, whose places are looked up in memory itself.
+    Large ones begin at a huge page. Otherwise what lies before the first one and after the last, a third
+    of the coefficients of text, is in small pages, whose places are looked up in memory itself.
     """
     n_bytes = math.prod(shape) * np.dtype(dtype).itemsize
     place = HUGE_PAGE if n_bytes >= 2 * HUGE_PAGE else LINE

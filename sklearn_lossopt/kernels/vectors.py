@@ -347,34 +347,56 @@ def _exp(typing_context, vector):
     return vector(vector), generate
 
 
+def _emit_log(builder, maker, y, above=None):
+    """log(y) for a normal y > 0, or finite (-709) for 0; `above` is y - 1 where that is known exactly.
+
+    ``y = m 2^n`` with m from sqrt(1/2) to sqrt(2); ``log(m) = 2 artanh((m - 1) / (m + 1))``, by its series.
+    """
+    y = maker.largest(y, maker.constant(1e-308))
+    bits = builder.bitcast(y, maker.integers(0).type)
+    # The exponent's bits as the last ones of 2^52, as in `_exp`; y > 0, so there is no sign.
+    n = builder.or_(builder.lshr(bits, maker.integers(52)), maker.integers(0x4330000000000000))
+    n = builder.fsub(builder.bitcast(n, maker.type), maker.constant(2.0**52 + 1023))
+    m = builder.and_(bits, maker.integers(0xFFFFFFFFFFFFF))
+    m = builder.bitcast(builder.or_(m, maker.integers(0x3FF0000000000000)), maker.type)
+    is_large = builder.fcmp_ordered(">", m, maker.constant(ROOT_2))
+    m = builder.select(is_large, builder.fmul(m, maker.constant(0.5)), m)
+    one = maker.constant(1.0)
+    n = builder.select(is_large, builder.fadd(n, one), n)
+    less, more = builder.fsub(m, one), builder.fadd(m, one)
+    if above is not None:
+        is_near = builder.fcmp_ordered("==", n, maker.constant(0.0))
+        less = builder.select(is_near, above, less)
+        more = builder.select(is_near, builder.fadd(above, maker.constant(2.0)), more)
+    s = builder.fdiv(less, more)
+    z = builder.fmul(s, s)
+    p = maker.polynomial(LOG_SERIES, z)
+    p = builder.fmul(builder.fadd(s, s), p)
+    whole = builder.fmul(n, maker.constant(LOG_2), flags=FLAGS)
+    return builder.fadd(p, whole, flags=FLAGS)
+
+
 @intrinsic
 def _log(typing_context, vector):
-    """log(x) for a normal x > 0, float64; finite (-709) for 0, so that 0 * log(0) is 0.
+    """log(x) for a normal x > 0, float64; finite (-709) for 0, so that 0 * log(0) is 0."""
+    if vector.dtype.bitwidth != 64:
+        return None
 
-    ``x = m 2^n`` with m from sqrt(1/2) to sqrt(2); ``log(m) = 2 artanh((m - 1) / (m + 1))``, by its series.
-    """
+    def generate(context, builder, signature, arguments):
+        return _emit_log(builder, _Maker(context, builder, vector), arguments[0])
+
+    return vector(vector), generate
+
+
+@intrinsic
+def _log1p(typing_context, vector):
+    """log(1 + x) for x >= -1, float64, with all its digits where x is small; finite for -1."""
     if vector.dtype.bitwidth != 64:
         return None
 
     def generate(context, builder, signature, arguments):
         maker = _Maker(context, builder, vector)
-        x = maker.largest(arguments[0], maker.constant(1e-308))
-        bits = builder.bitcast(x, maker.integers(0).type)
-        # The exponent's bits as the last ones of 2^52, as in `_exp`; x > 0, so there is no sign.
-        n = builder.or_(builder.lshr(bits, maker.integers(52)), maker.integers(0x4330000000000000))
-        n = builder.fsub(builder.bitcast(n, maker.type), maker.constant(2.0**52 + 1023))
-        m = builder.and_(bits, maker.integers(0xFFFFFFFFFFFFF))
-        m = builder.bitcast(builder.or_(m, maker.integers(0x3FF0000000000000)), maker.type)
-        is_large = builder.fcmp_ordered(">", m, maker.constant(ROOT_2))
-        m = builder.select(is_large, builder.fmul(m, maker.constant(0.5)), m)
-        one = maker.constant(1.0)
-        n = builder.select(is_large, builder.fadd(n, one), n)
-        s = builder.fdiv(builder.fsub(m, one), builder.fadd(m, one))
-        z = builder.fmul(s, s)
-        p = maker.polynomial(LOG_SERIES, z)
-        p = builder.fmul(builder.fadd(s, s), p)
-        whole = builder.fmul(n, maker.constant(LOG_2), flags=FLAGS)
-        return builder.fadd(p, whole, flags=FLAGS)
+        return _emit_log(builder, maker, builder.fadd(arguments[0], maker.constant(1.0)), arguments[0])
 
     return vector(vector), generate
 
@@ -410,6 +432,10 @@ def _log_numpy(vector):
     return np.log(np.maximum(vector, 1e-308))
 
 
+def _log1p_numpy(vector):
+    return np.log1p(np.maximum(vector, -1 + 1e-16))
+
+
 def _store_numpy(array, place, vector):
     array.reshape(-1)[place : place + len(vector)] = vector
 
@@ -436,19 +462,15 @@ def _exp_numpy(vector):
 
 
 if config.DISABLE_JIT:
-    lanes_of, spread, where_positive, exp, log = (
-        _lanes_numpy,
-        _spread_numpy,
-        _where_positive_numpy,
-        _exp_numpy,
-        _log_numpy,
-    )
+    lanes_of, spread, where_positive = _lanes_numpy, _spread_numpy, _where_positive_numpy
+    exp, log, log1p = _exp_numpy, _log_numpy, _log1p_numpy
     keep_first = _keep_first_numpy
     load, load_first, load_as = _load_numpy, _load_first_numpy, _load_as_numpy
     store, store_first = _store_numpy, _store_first_numpy
     largest, smallest, total, top = np.maximum, np.minimum, np.sum, np.max
 else:
-    lanes_of, spread, where_positive, exp, log = _lanes, _spread, _where_positive, _exp, _log
+    lanes_of, spread, where_positive = _lanes, _spread, _where_positive
+    exp, log, log1p = _exp, _log, _log1p
     keep_first = _keep_first
     load, load_first, load_as, store, store_first = _load, _load_first, _load_as, _store, _store_first
     largest, smallest, total, top = _binary("largest"), _binary("smallest"), _total, _top

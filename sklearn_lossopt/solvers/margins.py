@@ -23,6 +23,7 @@ WORSE = 0.5  # of the decrement before: more is left where the rows do not stand
 # Rough nanoseconds: of a visit by row and by number in it, of a Hessian by product; dense rows, sparse ones.
 ROW, NUMBER, PRODUCT = 40.0, (1.2, 2.0), (0.07, 0.8)
 KEPT = 1e-3  # a relative decrement from which on a step hardly changes the Hessian
+KEPT_TO = 1e-9  # and one where only the Hessian itself brings what is left down to rounding
 SLOW = 0.05  # of the decrement before: with an old Hessian a step should leave less of it
 BLOCK = 2**15  # numbers of standardized rows that stay in the cache
 
@@ -61,7 +62,9 @@ class MarginObjective:
             self.parts = [(start, index[start : start + size]) for start in range(0, len(index), size)]
             self.block = DenseRows(aligned_zeros((size, width), np.float64))
             self.places = np.arange(size, dtype=index.dtype)
-            self.weighed = aligned_zeros((size + 1, n_columns), np.float64)
+            # A line goes on into the next ones by its padding, and so does the last.
+            n_more = -(-(width - n_columns) // n_columns)
+            self.weighed = aligned_zeros((size + n_more, n_columns), np.float64)
             self.shift, self.scale = aligned_zeros((2, width), np.float64)
             self.shift[: n_columns - 1], self.scale[: n_columns - 1] = state.shift, state.scale
             self.shift[n_columns - 1], self.scale[n_columns - 1] = -1.0, problem.fit_intercept
@@ -73,26 +76,33 @@ class MarginObjective:
         self.curvature = np.empty(shape)
         self.factors = None  # Cholesky factors of a Hessian, or None: it is to be made
         self.decrement = math.inf  # of the last step, relative
-        self.n_telling = len(index)  # rows with curvature: as many alike would tell as much
-        first = self._visit(state.parameters, self.scores, self._apart())
-        state.value, self.gradient, self.blocks = first
+        # Rows with curvature: so many alike would tell as much.
+        self.n_telling = len(index) * problem.moments.evenness
+        self.gradient = self.blocks = None
+        self.is_exact = False  # whether `factors` are of the Hessian here, of all rows
 
     def _rarity(self):
         """Rows over those that tell a feature from its mean, of the one that has the fewest of these."""
         moments = self.problem.moments
         far = moments.largest_deviation * np.sqrt(moments.mass)
-        varies = self.state.scale > 0
+        varies = moments.scatter > 0
         return float(np.max(far[varies] ** 2 / moments.scatter[varies], initial=1.0))
+
+    def look(self):
+        """Find the value, the gradient and the losses' Hessian here, if they are not known."""
+        if self.gradient is None or (self.factors is None and self.blocks is None):
+            found = self._visit(self.state.parameters, self.scores, self._apart())
+            self.state.value, self.gradient, self.blocks = found
 
     def derivatives(self):
         """The gradient, and a function that solves with the Hessian, or with one that will do."""
+        self.look()
         if self.factors is None:
-            if self.blocks is None:
-                _, _, self.blocks = self._visit(self.state.parameters, self.scores, self._apart())
             extra = self.state.ridge + self.state.unused
             for block in self.blocks:
                 block[np.diag_indices(len(extra))] += extra
             self.factors = [factor_of(block) for block in self.blocks]
+            self.is_exact, self.blocks = self.apart == 1, None
         return self.gradient, self._solve
 
     def _solve(self, vectors):
@@ -102,12 +112,12 @@ class MarginObjective:
         """Try the whole step in a direction; `is_last` if no step is likely to follow that one."""
         state = self.state
         before, self.decrement = self.decrement, state.decrement
-        keeps = state.is_settled and self.decrement < min(KEPT, SLOW * before)
+        keeps = state.is_settled and KEPT_TO < self.decrement < min(KEPT, SLOW * before)
         if self.decrement > WORSE * before:
             self.most_apart = 1.0
         if not keeps:
             self.factors = None
-        self.direction = direction
+        self.direction, self.is_exact = direction, False
         apart = math.inf if is_last or keeps else self._apart()
         self.tried = self._visit(state.parameters + direction, self.tried_scores, apart)
 
@@ -134,6 +144,11 @@ class MarginObjective:
             self.tried = self._visit(state.parameters, self.tried_scores, self._apart())
         _, self.gradient, self.blocks = self.tried
         self.scores, self.tried_scores = self.tried_scores, self.scores
+
+    def start_anew(self):
+        """Forget a Hessian that led nowhere, for that of all rows."""
+        self.factors = self.blocks = None
+        self.most_apart = 1.0
 
     def dual(self):
         """The dual variables that belong to the scores."""
@@ -180,6 +195,8 @@ class MarginObjective:
             )
             if blocks is not None:
                 blocks = [self._add_block(k, block, start, part, places) for k, block in enumerate(blocks)]
+        if blocks is not None:
+            self.apart = apart
         if blocks is not None and self.most_apart > 1:
             square = float(np.square(self.curvature).sum())
             self.n_telling = apart * float(self.curvature.sum()) ** 2 / square if square else 0.0

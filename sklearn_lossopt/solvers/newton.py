@@ -94,9 +94,10 @@ class NewtonSteps(SecondOrder):
 
     def run_pass(self, problem, state, factor):
         """A Newton step; `factor` is for solvers with a learning rate."""
-        objective, before = state.objective, state.value
+        objective = state.objective
         with one_thread:
             gradient, solve = objective.derivatives()
+            before, is_exact = state.value, objective.is_exact
             direction = -solve(gradient)
             decrement = -float(np.vdot(gradient, direction))
             state.decrement = decrement / before if before else 0.0
@@ -112,11 +113,14 @@ class NewtonSteps(SecondOrder):
                     break  # as low as rounding allows
                 step /= 2
             else:
-                state.is_stuck = state.is_settled = True
+                if is_exact:
+                    state.is_stuck = state.is_settled = True
+                else:
+                    objective.start_anew()
                 return
             objective.move()
         state.value = here
-        state.is_stuck = is_rounding
+        state.is_stuck = is_rounding and is_exact
         state.is_settled |= state.is_stuck
 
     def certify(self, problem, state, model):

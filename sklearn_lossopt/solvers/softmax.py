@@ -19,6 +19,8 @@ class SoftmaxObjective:
         Its rows, weights, scale, ridge and parameters.
     """
 
+    is_exact = True  # what it solves with, as far as steps need it
+
     def __init__(self, problem, state):
         self.problem, self.state = problem, state
         if problem.is_sparse:
