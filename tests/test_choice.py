@@ -34,6 +34,23 @@ def test_what_auto_picks():
         assert SoftmaxClassifier(solver=solver, tol=None, max_iter=3).fit(X, y).solver_ is solver
 
 
+def test_tall_tables_of_few_features():
+    """Newton's method visits the rows a few times; an interior point takes more than dual ascent may need."""
+    X = np.random.default_rng(0).normal(size=(20_000, 30))
+    y = np.arange(20_000) % 2
+    for model, expected in (
+        (SoftmaxClassifier(), "newton"),
+        (LinearSVMClassifier(loss="squared_hinge", calibration=None), "newton"),
+        (LinearSVMClassifier(calibration=None), Relay),
+    ):
+        chosen = choose(model._prepare(X, y, None)[0], 1e-4, 200)
+        assert chosen == expected or (isinstance(chosen, Relay) and expected is Relay)
+    few, labels = X[:300], y[:300]
+    assert choose(LinearSVMClassifier(calibration=None)._prepare(few, labels, None)[0], 1e-4, 200) == (
+        "interior_point"
+    )
+
+
 def test_auto_risks_no_minutes_for_a_second():
     rng = np.random.default_rng(0)
     model = LinearSVMClassifier(multi_class="ovr", calibration=None)
