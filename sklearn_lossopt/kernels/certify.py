@@ -41,14 +41,15 @@ def bound_terms(rows, index, target, weight, loss, coef, intercept, dual, move, 
             here = logistic_terms(part, target, weight, dual, keep, block, slopes, numbers)
             losses += here[0]
             conjugates += here[1]
-        for i in range(part.size if loss != LOGISTIC else 0):
-            row = part[i]
-            y = target[row]
-            w = weight[row]
-            read_dual(loss, dual[row], y, keep[y], mixed, slopes[i])
-            losses += w * differentiate(loss, block[i], y)
-            conjugates += w * conjugate(loss, slopes[i], y)
-            scale_line(slopes[i], w)
+        else:
+            for i in range(part.size):
+                row = part[i]
+                y = target[row]
+                w = weight[row]
+                read_dual(loss, dual[row], y, keep[y], mixed, slopes[i])
+                losses += w * differentiate(loss, block[i], y)
+                conjugates += w * conjugate(loss, slopes[i], y)
+                scale_line(slopes[i], w)
         ahead = index[start + part.size : start + 2 * part.size]
         add_gradient(rows, part, slopes, gradient, no_slots, 0, rows, ahead)
     return losses, conjugates

@@ -123,7 +123,7 @@ def visit_margins(
 def weigh_rows(block, places, start, curvature, k, out):
     """Put rows times the roots of their curvatures for an output side by side; gives how many are not 0.
 
-    `out` is (n + 1, n_columns), C order: the padding of a line goes where the next one comes.
+    `out` is (more than n, n_columns), C order: the padding of a line goes where the next ones come.
     """
     values = block.values
     n_columns = out.shape[1]

@@ -51,10 +51,9 @@ class MarginObjective:
         self.problem, self.state = problem, state
         n_outputs, n_columns = state.parameters.shape
         index = state.index
-        rows = problem.rows
         if problem.is_sparse:
             self.parts = [(0, index)]
-            self.block, self.places = rows, index
+            self.block, self.places = problem.rows, index
             self.shift = self.scale = np.empty(0)
         else:
             width = padded(n_columns, np.float64)
@@ -79,7 +78,7 @@ class MarginObjective:
         # Rows with curvature: so many alike would tell as much.
         self.n_telling = len(index) * problem.moments.evenness
         self.gradient = self.blocks = None
-        self.is_exact = False  # whether `factors` are of the Hessian here, of all rows
+        self.is_exact = False  # whether `factors` are those of the Hessian of all rows at this very point
 
     def _rarity(self):
         """Rows over those that tell a feature from its mean, of the one that has the fewest of these."""
@@ -197,9 +196,9 @@ class MarginObjective:
                 blocks = [self._add_block(k, block, start, part, places) for k, block in enumerate(blocks)]
         if blocks is not None:
             self.apart = apart
-        if blocks is not None and self.most_apart > 1:
-            square = float(np.square(self.curvature).sum())
-            self.n_telling = apart * float(self.curvature.sum()) ** 2 / square if square else 0.0
+            if self.most_apart > 1:
+                square = float(np.square(self.curvature).sum())
+                self.n_telling = apart * float(self.curvature.sum()) ** 2 / square if square else 0.0
         slopes = state.ridge * parameters
         if problem.is_sparse:
             slopes[:, :-1] += (gradient.T - np.outer(total, state.shift)) * state.scale
