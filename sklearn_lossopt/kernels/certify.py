@@ -4,7 +4,7 @@ import numpy as np
 
 from ._jit import helper, kernel
 from .ascent import conjugate, read_dual
-from .losses import LOGISTIC, differentiate, differentiate_rows
+from .losses import LOGISTIC, differentiate, differentiate_logistic_rows
 from .references import borrowed
 from .rows import ROWS_PER_BLOCK, add_gradient, aligned_zeros, scores
 from .vectors import lanes_of, load, load_first, log, log1p, padded_outputs, store
@@ -61,7 +61,7 @@ def logistic_terms(part, target, weight, dual, keep, scores, slopes, numbers):
     n_rows = part.size
     losses = 0.0
     conjugates = 0.0
-    differentiate_rows(LOGISTIC, part, scores, target, numbers)
+    differentiate_logistic_rows(part, scores, target, numbers)
     for i in range(n_rows):
         row = part[i]
         y = target[row]

@@ -74,7 +74,7 @@ def differentiate_rows(loss, part, scores, target, losses):
     """Losses of some rows; their gradients replace the scores. `losses` has room for twice as many."""
     n_rows = part.size
     if loss == LOGISTIC:
-        _differentiate_logistic_rows(part, scores, target, losses)
+        differentiate_logistic_rows(part, scores, target, losses)
         return
     if loss != SOFTMAX:
         for i in range(n_rows):
@@ -89,7 +89,7 @@ def differentiate_rows(loss, part, scores, target, losses):
 
 
 @helper
-def _differentiate_logistic_rows(part, scores, target, losses):
+def differentiate_logistic_rows(part, scores, target, losses):
     """A vector of rows at a time, in float64; the spare room has their signs, then their slopes."""
     n_rows = part.size
     for i in range(n_rows):

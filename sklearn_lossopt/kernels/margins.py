@@ -10,10 +10,10 @@ import math
 import numpy as np
 
 from ._jit import helper, kernel
-from .losses import LOGISTIC, differentiate_rows
+from .losses import LOGISTIC, differentiate_logistic_rows
 from .references import borrowed
 from .rows import ROWS_PER_BLOCK, add_gradient, by_storage, scores
-from .vectors import lanes_of, load, load_as, store
+from .vectors import lanes_of, load, load_as, spread, store, total
 
 GOLDEN = (math.sqrt(5) - 1) / 2  # its multiples are spread evenly: no period of the rows' order can meet them
 
@@ -41,6 +41,61 @@ def _standardize_csr(rows, part, shift, scale, block, places):
 
 
 _standardize = by_storage(_standardize_dense, _standardize_csr)
+
+
+def _score_dense(block, places, coef, intercept, out):
+    """out[i] = coef @ row + intercept; few outputs meet a row, so tiles of them would only be compiled."""
+    values = block.values
+    width = values.shape[1]
+    lanes = lanes_of(values)
+    for i in range(places.size):
+        for k in range(coef.shape[0]):
+            score = spread(0.0, values)
+            for j in range(0, width, lanes):
+                score = score + load(values, places[i] * width + j) * load(coef, k * width + j)
+            out[i, k] = total(score) + intercept[k]
+
+
+def _score_csr(rows, index, coef, intercept, out):
+    scores(rows, index, coef, intercept, out, rows, index)
+
+
+def _add_slopes_dense(block, places, slopes, gradient):
+    """Gradient += slopes^T rows."""
+    values = block.values
+    width = values.shape[1]
+    lanes = lanes_of(values)
+    for i in range(places.size):
+        for k in range(gradient.shape[0]):
+            slope = slopes[i, k]
+            for j in range(0, width, lanes):
+                here = load(values, places[i] * width + j) * slope
+                store(gradient, k * width + j, load(gradient, k * width + j) + here)
+
+
+def _add_slopes_csr(rows, index, slopes, gradient):
+    add_gradient(rows, index, slopes, gradient, (index[:0], index[:0]), 0, rows, index[:0])
+
+
+_score = by_storage(_score_dense, _score_csr)
+_add_slopes = by_storage(_add_slopes_dense, _add_slopes_csr)
+
+
+@helper
+def _differentiate(loss, part, scores, target, losses):
+    """`losses.differentiate_rows` for the two losses of margins: all of them would take long to compile."""
+    if loss == LOGISTIC:
+        differentiate_logistic_rows(part, scores, target, losses)
+        return
+    n_outputs = scores.shape[1]
+    for i in range(part.size):
+        own = target[part[i]] if n_outputs > 1 else target[part[i]] - 1
+        losses[i] = 0.0
+        for k in range(n_outputs):
+            sign = 1.0 if k == own else -1.0
+            violation = max(1 - sign * scores[i, k], 0.0)
+            losses[i] += violation * violation
+            scores[i, k] = -2 * sign * violation
 
 
 @helper
@@ -90,9 +145,8 @@ def visit_margins(
     rows, part, block, places, target, weight = borrowed((rows, part, block, places, target, weight))
     shift, scale, coef, intercept, found, out = borrowed((shift, scale, coef, intercept, found, out))
     all_scores, curvature = found
-    gradient, total, slopes, losses = out
-    no_slots = part[:0], part[:0]
-    n_outputs = total.size
+    gradient, free, slopes, losses = out
+    n_outputs = free.size
     sampled = every < math.inf
     share = 1 / every
     value = 0.0
@@ -100,11 +154,11 @@ def visit_margins(
         here = part[first : first + ROWS_PER_BLOCK]
         where = places[first : first + ROWS_PER_BLOCK]
         _standardize(rows, here, shift, scale, block, where)
-        scores(block, where, coef, intercept, slopes, block, where)
+        _score(block, where, coef, intercept, slopes)
         for i in range(here.size):
             for k in range(n_outputs):
                 all_scores[start + first + i, k] = slopes[i, k]
-        differentiate_rows(loss, here, slopes, target, losses)
+        _differentiate(loss, here, slopes, target, losses)
         for i in range(here.size):
             w = weight[here[i]]
             value += w * losses[i]
@@ -114,8 +168,8 @@ def visit_margins(
             for k in range(n_outputs):
                 curvature[place, k] = every * w * bend(loss, slopes[i, k]) if bends else 0.0
                 slopes[i, k] *= w
-                total[k] += slopes[i, k]
-        add_gradient(block, where, slopes, gradient, no_slots, 0, block, where[:0])
+                free[k] += slopes[i, k]
+        _add_slopes(block, where, slopes, gradient)
     return value
 
 
