@@ -11,7 +11,7 @@ from sklearn_lossopt import SoftmaxClassifier
 from sklearn_lossopt.kernels import losses
 from sklearn_lossopt.penalties import ElasticNet
 from sklearn_lossopt.problem import Problem, as_rows
-from sklearn_lossopt.solvers import SDCA, Newton, newton, truncated
+from sklearn_lossopt.solvers import SDCA, Newton, newton, standardized, truncated
 from sklearn_lossopt.solvers.newton import NewtonSteps
 from sklearn_lossopt.solvers.relay import Relay
 
@@ -103,7 +103,7 @@ def test_fits_with_and_without_the_whole_hessian_agree(storage, fit_intercept, m
     def fit(**constants):
         with monkeypatch.context() as context:
             for name, value in constants.items():
-                context.setattr(truncated, name, value)
+                context.setattr(standardized if name == "FREE_MEMORY" else truncated, name, value)
             model.fit(storage(X), y, weight)
         return model.loss_curve_[-1], model.coef_.copy()
 
@@ -168,7 +168,7 @@ def test_a_sample_of_the_rows_weighs_as_much_as_all():
     p = np.full((4, len(state.index)), 0.25)
     sample, weight = system._sample(p, 100)
     assert len(sample) <= 100
-    rows = system.columns_of(slice(0, len(state.index)))
+    rows = system.rows.columns_of(slice(0, len(state.index)))
     gram = (rows[:, sample] * weight) @ rows[:, sample].T
     whole = (rows * state.weight) @ rows.T
     assert np.trace(gram) == pytest.approx(np.trace(whole), rel=0.2)

@@ -6,17 +6,34 @@ are Mehrotra's (1992): a predictor, then a corrector that centers. A dozen or tw
 scale of the features and however weak the penalty.
 """
 
-from dataclasses import dataclass
+from itertools import combinations, pairwise
+from typing import NamedTuple
 
 import numpy as np
+from scipy.linalg.blas import dsyrk
 
 from ..certificate import certify
 from ..kernels import losses
+from ..kernels.interior import add_pair, follow_apart, follow_shared, stay_apart, stay_shared, weigh_columns
+from ..kernels.rows import LINE, aligned_zeros
 from .certified import CertifiedSolver
-from .second_order import SecondOrder, add_outer, describe, one_thread, signs, solver_of_all
+from .second_order import (
+    SecondOrder,
+    describe,
+    factor_of,
+    one_thread,
+    signs,
+    solve_with,
+    solver_of_all,
+)
+from .standardized import StandardizedRows
 
 TO_THE_EDGE = 0.995  # share of the way to the domain's edge that a step takes at most
 SMALL = 1e-15  # complementarity at which rounding ends all progress
+HOPE = 2.0  # of the wanted gap: what slacks and multipliers leave of it, when the proof is worth its time
+NEAR = 1e-2  # the same of the objective, where no gap is wanted
+ROOM = 2**15  # numbers of weighed rows that are in the cache
+LANES = LINE // 8  # each class fills so many places, or a multiple
 
 
 class InteriorPoint(CertifiedSolver):
@@ -38,7 +55,7 @@ class InteriorPoint(CertifiedSolver):
     name = "interior_point"
 
     def runner(self, tol, shuffle, n_jobs=1):
-        return InteriorSteps()
+        return InteriorSteps(tol)
 
 
 def takes(problem):
@@ -46,13 +63,12 @@ def takes(problem):
     return problem.penalty.l1 == 0 and problem.loss not in (losses.SOFTMAX, losses.LOGISTIC)
 
 
-@dataclass
-class Point:
-    """Slacks and multipliers, and likewise a step of them.
+class Point(NamedTuple):
+    """Slacks and multipliers, and likewise a step of them: (n_outputs, n_rows), in places by class.
 
     A hinge ``max(0, z)`` is the least xi with ``xi >= 0`` and ``xi - z >= 0``; u in [0, 1] is the multiplier
     of the second and v = 1 - u that of the first. Crammer and Singer's hinges share one xi a row, and their
-    u and v sum to 1. A squared hinge is ``xi^2``: there is no v, it stays 0, and u (or their sum) is 2 xi.
+    u and v sum to 1. A squared hinge is ``xi^2``: there is no v, and u (or their sum) is 2 xi.
     """
 
     u: np.ndarray
@@ -60,9 +76,34 @@ class Point:
     xi: np.ndarray
     room: np.ndarray  # xi - z
 
+    @classmethod
+    def zeros(cls, shape, loss):
+        shape_of_xi = (1, shape[1]) if loss % losses.SQUARED == losses.CRAMMER_SINGER else shape
+        shape_of_v = (0, 0) if loss >= losses.SQUARED else shape_of_xi
+        return cls(*(aligned_zeros(s, np.float64) for s in (shape, shape_of_v, shape_of_xi, shape)))
+
 
 class InteriorSteps(SecondOrder):
-    """Run the method on a problem; a pass is a predictor and corrector step."""
+    """Run the method on a problem; a pass is a predictor and corrector step.
+
+    Parameters
+    ----------
+    tol : float or None, default=None
+        Relative gap that the caller waits for: sets when certificates are worth their time.
+    """
+
+    def __init__(self, tol=None):
+        self.tol = tol
+
+    def order(self, problem):
+        """Places by class: the rows in use, and the last of each class again where it fills no vector."""
+        rows = super().order(problem)
+        count = np.bincount(problem.target[rows], minlength=max(problem.n_outputs, 2))
+        places = -(-count // LANES) * LANES
+        number = np.arange(places.sum()) - np.repeat(np.cumsum(places) - places, places)
+        return rows[
+            np.repeat(np.cumsum(count) - count, places) + np.minimum(number, np.repeat(count - 1, places))
+        ]
 
     def start(self, problem, model, rng, previous=None):
         """Prepare steps from `model`."""
@@ -73,206 +114,202 @@ class InteriorSteps(SecondOrder):
             )
         state = super().start(problem, model, rng, previous)
         state.is_settled = True
-        n_outputs = problem.n_outputs
-        if problem.is_sparse:
-            state.matrix = problem.matrix[state.index].astype(np.float64)
-        used = np.ones((len(state.index), n_outputs), bool)
-        if problem.loss % losses.SQUARED != losses.HINGE:
-            used[np.arange(len(state.target)), state.target] = False
-        state.used = used
         with one_thread:
-            state.scores = self.scores(problem, state, state.parameters)
-        z = self._excess(problem, state, state.scores) + used
-        if _shares_slack(problem):
-            xi = np.maximum(np.where(used, z, -np.inf).max(axis=1, keepdims=True), 0) + 1
-            u = np.where(used, 1 / n_outputs, 0.0)
-            v = np.full((len(u), 1), 1 / n_outputs)
-        else:
-            xi = np.maximum(z, 0) + 1
-            u = np.where(used, 0.5, 0.0)
-            v = np.where(used, 0.5, 0.0)
-        if _is_squared(problem):
-            v = np.zeros_like(v)
-        state.point = Point(
-            u, v, np.broadcast_to(xi, z.shape if v.shape == u.shape else xi.shape).copy(), xi - z
-        )
+            state.objective = Slacks(problem, state)
         return state
 
     def run_pass(self, problem, state, factor):
         """A step; `factor` is for solvers with a learning rate."""
-        here, used = state.point, state.used
+        slacks = state.objective
         state.n_steps += 1
-        n_products = int(used.sum()) + int(np.count_nonzero(here.v))
-        # The multipliers of the problem itself are weight times u: theirs are the products to be equal.
-        relative = (state.weight * len(state.weight))[:, None]
-
-        def complementarity(point):
-            products = (relative * point.u * point.room).sum() + (relative * point.v * point.xi).sum()
-            return float(products) / n_products
-
-        mu = complementarity(here)
-        if mu < SMALL:
+        mu = slacks.mu
+        if not mu >= SMALL:
             state.is_stuck = True
             return
         with one_thread:
-            solve = self._hessian(problem, state)
-            predictor, _ = self._step(problem, state, solve, 0.0, 0.0)
-            length = _length(here, predictor, used, _is_squared(problem))
-            ahead = complementarity(_moved(here, predictor, length))
-            goal = mu * min(1.0, (ahead / mu) ** 3) / relative
-            step, direction = self._step(
-                problem,
-                state,
-                solve,
-                goal - predictor.u * predictor.room,
-                goal - predictor.v * predictor.xi,
-            )
-        length = min(1.0, TO_THE_EDGE * _length(here, step, used, _is_squared(problem)))
-        if not length > 1e-10:
-            state.is_stuck = True
-            return
-        state.point = _moved(here, step, length)
-        state.parameters = state.parameters + length * direction
-        state.scores = state.scores + length * state.along
+            slopes = slacks.stay(0.0)
+            solve = slacks.solver()
+            rate, first, second = slacks.follow(0.0, -solve(slacks.gradient(slopes)))
+            length = min(1.0, 1 / rate) if rate > 0 else 1.0
+            ahead = max(mu + length * (first + length * second), 0.0)
+            goal = mu * min(1.0, (ahead / mu) ** 3)
+            direction = -solve(slacks.gradient(slacks.stay(goal)))
+            rate, _, _ = slacks.follow(goal, direction)
+            length = min(1.0, TO_THE_EDGE / rate) if rate > 0 else 1.0
+            if not length > 1e-10 or not np.isfinite(direction).all():
+                state.is_stuck = True
+                return
+            slacks.move(length)
+            state.parameters = state.parameters + length * direction
+
+    def is_due(self, state):
+        """What slacks and multipliers leave is the gap, once they fit the coefficients."""
+        left, objective = state.objective.estimate()
+        return state.is_stuck or left <= (HOPE * self.tol if self.tol else NEAR) * objective
 
     def certify(self, problem, state, model):
         """The model's objective and duality gap, from the multipliers."""
-        state.dual[state.index] = state.point.u
+        state.dual[state.index] = state.objective.point.u.T
         return state.bound.improve(certify(problem, model, state.dual))
 
-    def _step(self, problem, state, solve, goal, own_goal):
-        """The step that makes all u * room the goal and all v * xi their own goal, to first order."""
-        here = state.point
-        still = self._follow(problem, state, np.zeros_like(here.u), goal, own_goal)
-        slopes = self._slopes(problem, state, here.u + still.u)
-        direction = -solve(self.gradient(problem, state, slopes))
-        state.along = self.scores(problem, state, direction)
-        excess = self._excess(problem, state, state.along)
-        return self._follow(problem, state, excess, goal, own_goal), direction
 
-    def _follow(self, problem, state, dz, goal, own_goal):
-        """The change of slacks and multipliers that goes with a change of z."""
-        here, used = state.point, state.used
-        with np.errstate(divide="ignore", invalid="ignore"):
-            if _shares_slack(problem):
-                pull, total = self._shared_pull(problem, state)
-                free = np.where(used, goal / here.room - here.u, 0.0)
-                if _is_squared(problem):
-                    lack = here.u.sum(axis=1, keepdims=True) - 2 * here.xi
-                else:
-                    lack = own_goal / here.xi - here.v
-                dxi = (
-                    free.sum(axis=1, keepdims=True) + lack + (pull * dz).sum(axis=1, keepdims=True)
-                ) / total
-                du = free - pull * (dxi - dz)
-                dv = here.v if _is_squared(problem) else -du.sum(axis=1, keepdims=True)
-                return Point(du, dv, dxi, np.where(used, dxi - dz, 0.0))
-            curvature = self._curvature(problem, state)
-            if _is_squared(problem):
-                target = goal / here.u - here.room - here.u / 2 + here.xi
-                du = np.where(used, curvature * (dz + target), 0.0)
-                dxi = np.where(used, (here.u + du) / 2 - here.xi, 0.0)
-                return Point(du, here.v, dxi, np.where(used, dxi - dz, 0.0))
-            target = goal / here.u - own_goal / here.v + here.xi - here.room
-            du = np.where(used, curvature * (dz + target), 0.0)
-            dxi = np.where(used, (own_goal + here.xi * du) / here.v - here.xi, 0.0)
-            return Point(du, -du, dxi, np.where(used, dxi - dz, 0.0))
+class Slacks:
+    """Slacks and multipliers of a run at `state.parameters`, and the systems of its steps.
 
-    def _shared_pull(self, problem, state):
-        """Derivatives of u by z at a fixed slack, and of what the slack's own equation lacks by the slack."""
-        here = state.point
-        with np.errstate(divide="ignore", invalid="ignore"):
-            pull = np.where(state.used, here.u / here.room, 0.0)
-        own = 2.0 if _is_squared(problem) else here.v / here.xi
-        return pull, pull.sum(axis=1, keepdims=True) + own
+    Parameters
+    ----------
+    problem : Problem
+        With a hinge loss.
+    state : SecondOrderRun
+        Its rows, weights, scale, ridge and parameters.
+    """
 
-    def _curvature(self, problem, state):
-        """Derivative of u by z where each hinge has its own slack."""
-        here = state.point
-        with np.errstate(divide="ignore", invalid="ignore"):
-            own = 0.5 if _is_squared(problem) else here.xi / here.v
-            return np.where(state.used, 1 / (here.room / here.u + own), 0.0)
+    def __init__(self, problem, state):
+        self.problem, self.state = problem, state
+        self.loss = problem.loss
+        self.shares_slack = self.loss % losses.SQUARED == losses.CRAMMER_SINGER
+        self.rows = StandardizedRows(problem, state)
+        n_outputs, n_rows = problem.n_outputs, len(state.index)
+        self.shape = shape = n_outputs, n_rows
+        count = np.bincount(state.target, minlength=max(n_outputs, 2))
+        self.edges = np.append(0, np.cumsum(count))
+        # By rows: products are to be equal where the multipliers are weight times u.
+        self.inverse = 1 / (state.weight * len(problem.index))
+        repeated = np.append(False, state.index[1:] == state.index[:-1])
+        state.weight[repeated] = 0.0
+        self.one_each = self.loss % losses.SQUARED == losses.HINGE
+        outputs = range(n_outputs)
+        self.pairs = [(k, k) for k in outputs] if self.one_each else list(combinations(outputs, 2))
+        n_hinges = n_outputs if self.one_each else n_outputs - 1
+        n_slacks = 0 if self.loss >= losses.SQUARED else 1 if self.shares_slack else n_hinges
+        self.n_products = n_hinges + n_slacks  # a row
+        self.along = aligned_zeros(shape, np.float64)
+        self.slopes = aligned_zeros(shape, np.float64)
+        self.curvature = aligned_zeros((n_outputs + 1, n_rows), np.float64)
+        self.point = self._start()
+        self.step = Point.zeros(shape, self.loss)
+        self.products = aligned_zeros(shape, np.float64), aligned_zeros(self.point.v.shape, np.float64)
+        self.mu = self._mean_product()
 
-    def _excess(self, problem, state, scores):
-        """What scores add to the hinges' arguments z."""
-        if problem.loss % losses.SQUARED == losses.HINGE:
-            return -signs(state.target, problem.n_outputs) * scores
-        return scores - scores[np.arange(len(scores)), state.target][:, None]
-
-    def _slopes(self, problem, state, u):
-        """Slopes by the scores of slopes by z."""
-        if problem.loss % losses.SQUARED == losses.HINGE:
-            return -signs(state.target, problem.n_outputs) * u
-        slopes = u.copy()
-        rows = np.arange(len(u))
-        slopes[rows, state.target] = 0
-        slopes[rows, state.target] = -slopes.sum(axis=1)
-        return slopes
-
-    def _hessian(self, problem, state):
-        """A function that solves with the matrix of the reduced system."""
-        n_outputs, n_columns = state.parameters.shape
-        if problem.loss % losses.SQUARED == losses.HINGE:
-            curvature = state.weight[:, None] * self._curvature(problem, state)
-            blocks = np.zeros((n_outputs, n_columns, n_columns))
-            for part, rows in self.blocks(problem, state):
-                for k in range(n_outputs):
-                    blocks[k] += (rows * curvature[part, k][:, None]).T @ rows
-            return self.solver_of_outputs(problem, state, blocks)
-        shares_slack = _shares_slack(problem)
-        if shares_slack:
-            curvature, total = self._shared_pull(problem, state)
+    def _start(self):
+        """A point well inside."""
+        state, point = self.state, Point.zeros(self.shape, self.loss)
+        n_outputs = self.shape[0]
+        scores = self.rows.scores(state.parameters)
+        if self.one_each:
+            used = np.ones(self.shape, bool)
+            z = 1 - signs(state.target, n_outputs).T * scores
         else:
-            curvature = self._curvature(problem, state)
+            used = state.target != np.arange(n_outputs)[:, np.newaxis]
+            z = 1 + scores - np.take_along_axis(scores, state.target[np.newaxis].astype(np.intp), axis=0)
+        if self.shares_slack:
+            point.xi[:] = np.maximum(np.where(used, z, 0).max(axis=0), 0) + 1
+            share = 1 / n_outputs
+        else:
+            point.xi[:] = np.where(used, np.maximum(z, 0) + 1, 0)
+            share = 0.5
+        point.u[used] = share
+        point.v[:] = share if self.shares_slack else np.where(used, share, 0) if point.v.size else 0
+        point.room[:] = np.where(used, point.xi - z, 0)
+        return point
+
+    def _where(self, mu):
+        return self.loss, self.edges, self.state.weight, self.inverse, mu, self.point, self.products
+
+    def stay(self, mu):
+        """Weighted slopes by the scores, were these to stay and all products to become the goal."""
+        stay = stay_shared if self.shares_slack else stay_apart
+        stay(*self._where(mu), self.slopes, self.curvature)
+        return self.slopes
+
+    def follow(self, mu, direction):
+        """The step that goes with a change of the parameters.
+
+        Returns
+        -------
+        rate : float
+            The largest share of a slack or multiplier that is lost.
+        first, second : float
+            What the mean product changes by: along the step, and by its square.
+        """
+        self.along[:] = self.rows.scores(direction)
+        follow = follow_shared if self.shares_slack else follow_apart
+        rate, *changes = follow(*self._where(mu), self.along, self.step)
+        return rate, *(change / self.n_products for change in changes)
+
+    def move(self, length):
+        """Take the step, or a part of it."""
+        for here, change in zip(self.point, self.step, strict=True):
+            change *= length
+            here += change
+        self.mu = self._mean_product()
+
+    def _sum(self, *factors):
+        return float(np.einsum("n,kn,kn->", self.state.weight, *factors))
+
+    def _products(self):
+        u, v, xi, room = self.point
+        return self._sum(u, room) + (self._sum(v, xi) if v.size else 0.0)
+
+    def _mean_product(self):
+        return self._products() / self.n_products
+
+    def estimate(self):
+        """What the objective, with its slacks, is above its dual, and the objective."""
+        xi = self.point.xi
+        loss = self._sum(xi, xi) if self.loss >= losses.SQUARED else float((xi @ self.state.weight).sum())
+        return self.mu * self.n_products, loss + self.state.penalty(self.state.parameters)
+
+    def gradient(self, slopes):
+        """Gradient by the parameters, from weighted slopes by the scores."""
+        state = self.state
+        gradient = state.ridge * state.parameters
+        for part, block in self.rows.blocks():
+            gradient += block.sums(slopes[:, part])
+        gradient[:, state.unused] = 0
+        return gradient
+
+    def solver(self):
+        """A function that solves with the matrix of the reduced system.
+
+        Hinges bend single scores, or differences of two, by ``a_k a_m b``: a are the curvatures of the
+        outputs (of the row's own class 1, or that of the slack), b is the weight (over the sum of the
+        curvatures where the hinges share a slack).
+        """
+        state, a = self.state, self.curvature
+        n_outputs, n_columns = state.parameters.shape
+        b = state.weight * a[-1] if self.shares_slack else state.weight
+        sums = {pair: np.zeros((n_columns, n_columns), order="F") for pair in self.pairs}
+        most = max(LANES, ROOM // n_columns)
+        room, root = np.empty(n_columns * most), np.empty(most)
+        for part, block in self.rows.dense_blocks():
+            for start, stop, (k, m) in self._bent(part, most):
+                n = stop - start
+                weighed = room[: n_columns * n].reshape(n_columns, n)
+                weigh_columns(block.columns, start - part.start, a, b, k, m, start, (weighed, root[:n]))
+                dsyrk(1.0, weighed.T, trans=1, beta=1.0, c=sums[k, m], overwrite_c=1, lower=1)
+        if self.one_each:
+            extra = state.ridge + state.unused
+            for block in sums.values():
+                block[np.diag_indices(n_columns)] += extra
+            factors = [factor_of(block) for block in sums.values()]
+            return lambda g: np.stack([solve_with(f, line) for f, line in zip(factors, g, strict=True)])
         hessian = np.zeros((n_outputs * n_columns,) * 2, order="F")
-        for part, rows in self.blocks(problem, state, by_class=True):
-            own = state.target[part.start]
-            weight = state.weight[part]
-            at = slice(own * n_columns, (own + 1) * n_columns)
-            for k in range(n_outputs):
-                if k == own:
-                    continue
-                block = (rows * (weight * curvature[part, k])[:, None]).T @ rows
-                there = slice(k * n_columns, (k + 1) * n_columns)
-                hessian[there, there] += block
-                hessian[at, at] += block
-                hessian[(there, at) if k > own else (at, there)] -= block
-            if shares_slack:
-                slopes = curvature[part].copy()
-                slopes[:, own] = -slopes.sum(axis=1)
-                slopes *= np.sqrt(weight[:, None] / total[part])
-                spread = slopes[:, :, None] * rows[:, None, :]
-                hessian = add_outer(hessian, spread.reshape(len(rows), -1), -1.0)
+        for (k, m), block in sums.items():
+            add_pair(hessian, block, k, m)
         return solver_of_all(state, hessian)
 
-
-def _is_squared(problem):
-    return problem.loss >= losses.SQUARED
-
-
-def _shares_slack(problem):
-    return problem.loss % losses.SQUARED == losses.CRAMMER_SINGER
-
-
-def _moved(point, step, length):
-    return Point(
-        point.u + length * step.u,
-        point.v + length * step.v,
-        point.xi + length * step.xi,
-        point.room + length * step.room,
-    )
-
-
-def _length(point, step, used, squared):
-    """The longest step, at most 1 over the share to the edge, that keeps all that must be positive so."""
-    longest = 1 / TO_THE_EDGE
-    positive = [(point.u, step.u), (point.room, step.room)]
-    if not squared:
-        positive += [(point.v, step.v), (point.xi, step.xi)]
-    for value, change in positive:
-        falls = change < 0
-        if value.shape == used.shape:
-            falls &= used
-        if falls.any():
-            longest = min(longest, float((value[falls] / -change[falls]).min()))
-    return longest
+    def _bent(self, part, most):
+        """Where rows of a part begin and end, so many at most, and two outputs that meet in hinges there."""
+        for start in range(part.start, part.stop, most):
+            stop = min(start + most, part.stop)
+            if self.one_each or self.shares_slack:
+                for pair in self.pairs:
+                    yield start, stop, pair
+                continue
+            for y, (first, end) in enumerate(pairwise(self.edges)):
+                here = max(start, first), min(stop, end)
+                if here[0] < here[1]:
+                    for pair in self.pairs:
+                        if y in pair:
+                            yield *here, pair

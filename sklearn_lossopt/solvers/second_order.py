@@ -5,7 +5,6 @@ import threading
 from dataclasses import dataclass, field
 
 import numpy as np
-from scipy import sparse
 from scipy.linalg.blas import dsyrk
 from scipy.linalg.lapack import dpotrf, dpotrs
 from threadpoolctl import ThreadpoolController
@@ -76,14 +75,8 @@ class SecondOrderRun:
     dual: np.ndarray
     ridge: np.ndarray  # second derivative of the penalty by each parameter of an output
     unused: np.ndarray  # which parameters of an output are held at 0
-    matrix: sparse.csr_array | None = None  # sparse rows in float64: neither shifted nor scaled
-    rows: np.ndarray | None = None  # dense ones, standardized, where a block holds them all
     value: float | None = None  # the objective at `parameters`, where Newton's method knows it
-    objective: object = None  # Newton's: a `SoftmaxObjective` or a `MarginObjective`
-    scores: np.ndarray = None  # (rows in use, n_outputs)
-    used: np.ndarray = None  # which hinges a row has
-    point: object = None  # of the interior point method
-    along: np.ndarray = None  # scores of its last direction
+    objective: object = None  # what the method knows of it: `SoftmaxObjective`, `MarginObjective`, `Slacks`
     bound: BestBound = field(default_factory=BestBound)
     is_settled: bool = False
     is_stuck: bool = False
@@ -142,72 +135,6 @@ class SecondOrder:
         coef = state.parameters[:, :-1] * state.scale
         intercept = state.parameters[:, -1] - coef @ state.shift
         return problem.model(coef, intercept if problem.fit_intercept else None)
-
-    def blocks(self, problem, state, *, by_class=False):
-        """Standardized rows with a 1 at their end, a block at a time; of one class each, if wanted."""
-        n_columns = problem.n_features + 1
-        n_rows = max(64, ROOM // (n_columns * problem.n_outputs))
-        keeps = not by_class and len(state.index) <= n_rows
-        if keeps and state.rows is not None:
-            yield slice(0, len(state.index)), state.rows
-            return
-        stops = [len(state.index)]
-        if by_class:
-            stops = np.flatnonzero(np.diff(state.target, append=-1)) + 1
-        start = 0
-        for stop in stops:
-            while start < stop:
-                part = slice(start, min(start + n_rows, stop))
-                start = part.stop
-                rows = np.empty((part.stop - part.start, n_columns))
-                rows[:, :-1] = problem.take(state.index[part])
-                rows[:, :-1] -= state.shift
-                rows[:, :-1] *= state.scale
-                rows[:, -1] = problem.fit_intercept
-                if keeps:
-                    state.rows = rows
-                yield part, rows
-
-    def scores(self, problem, state, parameters):
-        """Scores of all rows, (n, n_outputs)."""
-        if state.matrix is not None:
-            coef = parameters[:, :-1] * state.scale
-            return state.matrix @ coef.T + (parameters[:, -1] * problem.fit_intercept - coef @ state.shift)
-        return np.concatenate([rows @ parameters.T for _, rows in self.blocks(problem, state)])
-
-    def gradient(self, problem, state, slopes):
-        """Gradient of the objective by the parameters, from the losses' slopes by the scores."""
-        gradient = state.ridge * state.parameters
-        if state.matrix is not None:
-            weighted = state.weight[:, None] * slopes
-            total = weighted.sum(axis=0)
-            raw = (state.matrix.T @ weighted).T
-            gradient[:, :-1] += (raw - np.outer(total, state.shift)) * state.scale
-            gradient[:, -1] += total
-            gradient[:, state.unused] = 0
-            return gradient
-        for part, rows in self.blocks(problem, state):
-            gradient += (state.weight[part][:, None] * slopes[part]).T @ rows
-        gradient[:, state.unused] = 0
-        return gradient
-
-    def solver_of_outputs(self, problem, state, blocks):
-        """Solve with a Hessian in which outputs do not meet: a block each."""
-        extra = state.ridge + state.unused
-        for block in blocks:
-            block[np.diag_indices(len(extra))] += extra
-        factors = [factor_of(block) for block in blocks]
-        return lambda g: np.stack([solve_with(f, line) for f, line in zip(factors, g, strict=True)])
-
-
-def standardized_columns(problem, state, part):
-    """Standardized rows with a 1 at their end, side by side: (n_columns, rows)."""
-    rows = problem.take(state.index[part])
-    columns = np.empty((problem.n_features + 1, len(rows)))
-    np.subtract(rows.T, state.shift[:, np.newaxis], out=columns[:-1])
-    columns[:-1] *= state.scale[:, np.newaxis]
-    columns[-1] = problem.fit_intercept
-    return columns
 
 
 def solver_of_all(state, hessian):

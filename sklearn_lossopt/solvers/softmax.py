@@ -4,7 +4,8 @@ import numpy as np
 
 from ..kernels.hessians import add_softmax_derivatives, softmax_value
 from . import truncated
-from .second_order import solver_of_all, standardized_columns
+from .second_order import solver_of_all
+from .standardized import standardized_columns
 
 ROWS = 256  # at a time, in sums of a whole Hessian
 
@@ -23,8 +24,6 @@ class SoftmaxObjective:
 
     def __init__(self, problem, state):
         self.problem, self.state = problem, state
-        if problem.is_sparse:
-            state.matrix = problem.matrix[state.index].astype(np.float64)
         pays = truncated.pays(len(state.index), state.parameters.size)
         self.system = truncated.SoftmaxSystem(problem, state) if pays else WholeSystem(problem, state)
         # By output, as the systems have them.

@@ -2,21 +2,17 @@
 
 A product with the Hessian is two products of the rows with n_outputs vectors. How exact a step has to be
 grows with how near the optimum is (Dembo, Eisenstat and Steihaug 1982). Arrays by row and output are laid
-out by output here, (n_outputs, n_rows): NumPy is slow along short lines.
+out by output here, (n_outputs, n_rows).
 """
 
 import math
-from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
-from scipy import sparse
 
-from .second_order import ROOM, add_softmax, factor_of, solve_with, solver_of_all, standardized_columns
+from .second_order import ROOM, add_softmax, factor_of, solve_with, solver_of_all
+from .standardized import StandardizedRows
 
 QUICK = 5_000_000  # multiply-adds of the whole Hessian and its factors up to which products are no sooner
-FREE_MEMORY = 2**26  # bytes that standardized rows may take besides X
-BLOCK = 2**16  # numbers of a block of rows and their scores: they should stay in the cache
 MOST_COLUMNS = 1000  # of matrices by feature
 MOST_PARAMETERS = 2000  # of matrices by feature and output
 MOST_PRODUCTS = 500  # of a step, where there can be no such matrix
@@ -40,45 +36,6 @@ def pays(n_rows, n_parameters):
 def _multiply_adds(n_rows, n_parameters):
     """Of a Hessian and its Cholesky factor."""
     return n_rows * n_parameters**2 / 2 + n_parameters**3 / 3
-
-
-@dataclass
-class DenseBlock:
-    """Standardized rows with a 1 at their end, side by side: (n_columns, rows)."""
-
-    columns: np.ndarray
-
-    def scores(self, vectors):
-        return vectors @ self.columns
-
-    def sums(self, weighted):
-        """Sums of the rows, weighted, for each output."""
-        return weighted @ self.columns.T
-
-
-@dataclass
-class SparseBlock:
-    """The same of sparse rows, which stay as they are."""
-
-    matrix: sparse.csr_array
-    shift: np.ndarray
-    scale: np.ndarray
-    intercept: float  # 1 or 0
-
-    def __post_init__(self):
-        self.transposed = self.matrix.T.tocsr()
-
-    def scores(self, vectors):
-        coef = vectors[:, :-1] * self.scale
-        free = self.intercept * vectors[:, -1] - coef @ self.shift
-        return np.ascontiguousarray((self.matrix @ coef.T + free).T)
-
-    def sums(self, weighted):
-        total = weighted.sum(axis=1)
-        raw = (self.transposed @ weighted.T).T
-        return np.column_stack(
-            [(raw - np.outer(total, self.shift)) * self.scale, total * self.intercept],
-        )
 
 
 class SoftmaxSystem:
@@ -112,51 +69,17 @@ class SoftmaxSystem:
         self.sampled = _multiply_adds(self.n_sample, n_parameters) / product
         self.samples = self.n_sample < n_rows / 2 and self.sampled < DEAREST
         self.forms_whole = n_parameters <= MOST_PARAMETERS
-        self.kept = None  # blocks of rows, where they may stay
-        if state.matrix is not None:
-            block = SparseBlock(state.matrix, state.shift, state.scale, float(problem.fit_intercept))
-            self.kept = [(slice(0, n_rows), block)]
-        elif 8 * n_rows * n_columns <= FREE_MEMORY:
-            self.kept = self._blocks_of(self.columns_of(slice(0, n_rows)))
-
-    def _parts(self, n_rows):
-        n_parts = max(1, round(n_rows * sum(self.shape) / BLOCK))
-        edges = [n_rows * i // n_parts for i in range(n_parts + 1)]
-        return [slice(*pair) for pair in pairwise(edges)]
-
-    def _blocks_of(self, columns):
-        return [(part, DenseBlock(columns[:, part])) for part in self._parts(columns.shape[1])]
-
-    def blocks(self):
-        """Pairs of a slice of the rows in use and their block."""
-        if self.kept is not None:
-            return self.kept
-        return self._new_blocks()
-
-    def _new_blocks(self):
-        return ((part, DenseBlock(self.columns_of(part))) for part in self._parts(len(self.state.index)))
-
-    def _dense_blocks(self):
-        if self.state.matrix is None:
-            return self.blocks()
-        return self._new_blocks()
-
-    def columns_of(self, part):
-        """Some standardized rows, as `DenseBlock` has them."""
-        return standardized_columns(self.problem, self.state, part)
+        self.rows = StandardizedRows(problem, state)
 
     def scores(self, vectors):
         """Scores of all rows, (n_outputs, n_rows)."""
-        scores = np.empty((len(vectors), len(self.state.index)))
-        for part, block in self.blocks():
-            scores[:, part] = block.scores(vectors)
-        return scores
+        return self.rows.scores(vectors)
 
     def gradient(self, p):
         """Gradient of the objective, from the probabilities (n_outputs, n_rows)."""
         state = self.state
         gradient = state.ridge * state.parameters
-        for part, block in self.blocks():
+        for part, block in self.rows.blocks():
             slopes = p[:, part].copy()
             slopes[state.target[part], np.arange(slopes.shape[1])] -= 1
             gradient += block.sums(slopes * state.weight[part])
@@ -168,7 +91,7 @@ class SoftmaxSystem:
 
     def times(self, vectors, p, rows=None):
         """Product of the Hessian, or of the part of it that some rows give, with a vector of parameters."""
-        blocks, p, weight = rows or (self.blocks(), p, self.state.weight)
+        blocks, p, weight = rows or (self.rows.blocks(), p, self.state.weight)
         out = self.diagonal * vectors
         for part, block in blocks:
             here = p[:, part]
@@ -182,7 +105,7 @@ class SoftmaxSystem:
 
     def _rows_that_matter(self, p, share):
         """Those with all but a share of the curvature, where they are much fewer; else None."""
-        if self.state.matrix is not None or self.kept is None:
+        if not self.rows.are_dense_and_kept:
             return None
         spread = self.state.weight * _spread(p)
         order = np.argsort(spread)
@@ -191,7 +114,7 @@ class SoftmaxSystem:
         if len(used) > 0.7 * len(order):
             return None
         used.sort()
-        return self._blocks_of(self.columns_of(used)), p[:, used], self.state.weight[used]
+        return self.rows.blocks_of(used), p[:, used], self.state.weight[used]
 
     def solve(self, p, gradient, value):
         """Solve with the Hessian, as exactly as is of use.
@@ -241,7 +164,7 @@ class SoftmaxSystem:
     def _form_whole(self, p):
         """Solver with the whole Hessian."""
         hessian = np.zeros((math.prod(self.shape),) * 2, order="F")
-        for part, block in self._dense_blocks():
+        for part, block in self.rows.dense_blocks():
             hessian = add_softmax(hessian, block.columns.T, p[:, part].T, self.state.weight[part])
         return solver_of_all(self.state, hessian)
 
@@ -252,7 +175,9 @@ class SoftmaxSystem:
         (features that few rows have are large where they are). Picks are evenly spaced, so not random.
         """
         if self.sizes is None:
-            sizes = [np.einsum("jn,jn->n", block.columns, block.columns) for _, block in self._dense_blocks()]
+            sizes = [
+                np.einsum("jn,jn->n", block.columns, block.columns) for _, block in self.rows.dense_blocks()
+            ]
             self.sizes = np.concatenate(sizes)
         spread = _spread(p)
         chance = self.state.weight * (spread + 0.1 * spread.mean()) * (self.sizes + self.shape[1])
@@ -271,7 +196,7 @@ class SoftmaxSystem:
         step = max(64, ROOM // len(hessian))
         for start in range(0, len(sample), step):
             part = slice(start, start + step)
-            columns = self.columns_of(sample[part])
+            columns = self.rows.columns_of(sample[part])
             hessian = add_softmax(hessian, columns.T, p[:, sample[part]].T, weight[part])
         return solver_of_all(self.state, hessian)
 
@@ -305,14 +230,14 @@ class SoftmaxSystem:
         n_outputs, n_columns = self.shape
         spread = _spread(p)
         out = np.zeros((n_columns, n_columns))
-        if self.state.matrix is None and n_columns <= 16 * n_outputs:
-            for part, block in self.blocks():
+        if not self.problem.is_sparse and n_columns <= 16 * n_outputs:
+            for part, block in self.rows.blocks():
                 out += (block.columns * (self.state.weight[part] * spread[part])) @ block.columns.T
             return out
         sample, weight = self._sample(p, 16 * n_columns)
         for start in range(0, len(sample), 1024):
             part = slice(start, start + 1024)
-            columns = self.columns_of(sample[part])
+            columns = self.rows.columns_of(sample[part])
             out += (columns * (weight[part] * spread[sample[part]])) @ columns.T
         return out
 

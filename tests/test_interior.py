@@ -1,0 +1,192 @@
+"""The interior point method: a step solves its equations, whatever the storage and the blocks of rows."""
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+from sklearn_lossopt import LinearSVMClassifier
+from sklearn_lossopt.kernels import losses
+from sklearn_lossopt.penalties import ElasticNet
+from sklearn_lossopt.problem import Problem, as_rows
+from sklearn_lossopt.solvers import interior, standardized
+from sklearn_lossopt.solvers.interior import InteriorSteps
+from sklearn_lossopt.solvers.standardized import StandardizedRows, standardized_columns
+
+ALPHA = 1e-2
+STORAGE = pytest.mark.parametrize("storage", [np.asarray, sparse.csr_array], ids=["dense", "csr"])
+SHAPES = {
+    "two classes": losses.HINGE,
+    "ovr": losses.HINGE,
+    "ww": losses.WESTON_WATKINS,
+    "cs": losses.CRAMMER_SINGER,
+}
+LOSSES = pytest.mark.parametrize(
+    ("loss", "n_outputs"),
+    [(s + q, 1 if name == "two classes" else 4) for q in (0, losses.SQUARED) for name, s in SHAPES.items()],
+    ids=[f"{q}{name}" for q in ("", "squared ") for name in SHAPES],
+)
+
+
+def problem_of(loss, n_outputs, storage=np.asarray, fit_intercept=True):
+    """Classes of all sizes, unequal weights, a constant feature, rows that are not in use."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(157, 5)) * 10.0 ** rng.integers(-2, 3, 5) + 1
+    X[:, 1] = 1
+    y = rng.choice(max(n_outputs, 2), 157, p=[0.6, 0.4] if n_outputs == 1 else [0.5, 0.3, 0.13, 0.07])
+    X[:, 0] += y * X[:, 0].std()
+    index = np.sort(rng.permutation(157)[:140]).astype(np.int32)
+    weight = rng.integers(1, 4, 157).astype(float)
+    weight /= weight[index].mean()
+    rows = as_rows(storage(X))
+    return Problem(rows, index, y.astype(np.int32), weight, loss, ElasticNet(ALPHA), n_outputs, fit_intercept)
+
+
+def started(problem, n_steps=2):
+    """A state that has left its first point, where much is equal that need not be."""
+    rng = np.random.default_rng(1)
+    coef = rng.normal(size=(problem.n_outputs, 5)) / problem.moments.mean
+    steps = InteriorSteps()
+    state = steps.start(problem, problem.model(coef, rng.normal(size=problem.n_outputs)), None)
+    for _ in range(n_steps):
+        steps.run_pass(problem, state, 1.0)
+    return state
+
+
+def rows_of(problem, state):
+    """The standardized rows in use by place, a 1 at their end."""
+    X = problem.rows.values if not problem.is_sparse else problem.matrix.toarray()
+    X = (X[state.index] - state.shift) * state.scale
+    return np.column_stack([X, np.full(len(X), float(problem.fit_intercept))])
+
+
+def hinges(problem, state):
+    """Which hinges a row has, and the matrix (n_hinges, n_outputs) from scores to their arguments."""
+    n_outputs = problem.n_outputs
+    used, matrices = [], []
+    for y in state.target:
+        if problem.loss % losses.SQUARED == losses.HINGE:
+            own = y if n_outputs > 1 else (0 if y == 1 else -1)
+            used.append(np.ones(n_outputs, bool))
+            matrices.append(np.diag(np.where(np.arange(n_outputs) == own, -1.0, 1.0)))
+        else:
+            used.append(np.arange(n_outputs) != y)
+            matrices.append(np.eye(n_outputs) - np.eye(n_outputs)[y])
+    return np.array(used), np.array(matrices)
+
+
+@LOSSES
+@STORAGE
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_a_step_solves_the_equations(loss, n_outputs, storage, fit_intercept):
+    """Each to first order: products, slacks, multipliers and the gradient."""
+    problem = problem_of(loss, n_outputs, storage, fit_intercept)
+    state = started(problem)
+    slacks, is_squared = state.objective, problem.loss >= losses.SQUARED
+    used, matrices = hinges(problem, state)
+    used, rows = used.T, rows_of(problem, state)
+    u, v, xi, room = (np.array(part) for part in slacks.point)
+    solve = None
+    left_out = 0.0, 0.0
+    for mu in (0.0, 0.3 * slacks.mu):
+        slopes = slacks.stay(mu).copy()
+        solve = solve or slacks.solver()
+        direction = -solve(slacks.gradient(slopes))
+        rate, first, second = slacks.follow(mu, direction)
+        if mu == 0:
+            left_out = [np.array(part) for part in slacks.products]
+            for part in slacks.products:
+                part[:] = 0
+            slacks.follow(1e-300, direction)  # the same step, for a predictor keeps only its products
+            for part, here, change, other in zip(slacks.products, left_out, (0, 1), (3, 2), strict=True):
+                if part.size:
+                    product = slacks.step[change] * slacks.step[other]
+                    assert here == pytest.approx(product, rel=1e-9, abs=1e-15)
+                    part[:] = here
+            continue
+        du, dv, dxi, droom = (np.array(part) for part in slacks.step)
+        dz = np.einsum("nhk,nk->hn", matrices, rows @ direction.T)
+        goal = mu * slacks.inverse
+        assert (u * droom + du * room)[used] == pytest.approx(
+            (goal - u * room - left_out[0])[used], rel=1e-8, abs=1e-12
+        )
+        assert (dxi - dz)[used] == pytest.approx(droom[used], rel=1e-9, abs=1e-9)
+        rates = [(-du / np.where(used, u, 1))[used].max(), (-droom / np.where(used, room, 1))[used].max()]
+        if is_squared:
+            sums = (u + du).sum(axis=0, keepdims=True) if slacks.shares_slack else u + du
+            xi_used = used[:1] | True if slacks.shares_slack else used
+            assert (2 * (xi + dxi))[xi_used] == pytest.approx(sums[xi_used], rel=1e-9)
+        else:
+            of_slack = used[:1] | True if slacks.shares_slack else used
+            change = du.sum(axis=0, keepdims=True) if slacks.shares_slack else du
+            assert dv[of_slack] == pytest.approx(-change[of_slack], rel=1e-8, abs=1e-12)
+            wanted = goal - v * xi - left_out[1]
+            assert (v * dxi + dv * xi)[of_slack] == pytest.approx(wanted[of_slack], rel=1e-8, abs=1e-12)
+            rates += [(-dv / np.where(of_slack, v, 1))[of_slack].max()]
+            rates += [(-dxi / np.where(of_slack, xi, 1))[of_slack].max()]
+        assert rate == pytest.approx(max(0.0, *rates), rel=1e-9)
+        gradient = state.ridge * (state.parameters + direction)
+        slopes = np.einsum("nhk,hn->nk", matrices, np.where(used, u + du, 0))
+        gradient += (state.weight[:, None] * slopes).T @ rows
+        assert gradient[:, ~state.unused] == pytest.approx(0, abs=1e-10)
+        assert not direction[:, state.unused].any()
+    before, length = slacks.mu, 0.5 / max(rate, 1.0)
+    slacks.move(length)
+    assert slacks.mu == pytest.approx(before + length * first + length**2 * second, rel=1e-9)
+
+
+@LOSSES
+def test_the_same_whatever_the_blocks_of_rows(loss, n_outputs, monkeypatch):
+    """Rows kept or standardized anew, a few at a time, sparse ones: the same points but for rounding."""
+
+    def after_steps(storage=np.asarray):
+        state = started(problem_of(loss, n_outputs, storage), 6)
+        return state.parameters, state.objective.mu
+
+    parameters, mu = after_steps()
+    results = [after_steps(sparse.csr_array)]
+    monkeypatch.setattr(standardized, "BLOCK", 300)
+    monkeypatch.setattr(interior, "ROOM", 60)
+    assert len(started(problem_of(loss, n_outputs)).objective.rows.kept) > 2
+    results.append(after_steps())
+    monkeypatch.setattr(standardized, "FREE_MEMORY", 0)
+    assert started(problem_of(loss, n_outputs)).objective.rows.kept is None
+    results += [after_steps(), after_steps(sparse.csr_array)]
+    for other, other_mu in results:
+        assert other == pytest.approx(parameters, rel=1e-7, abs=1e-9)
+        assert other_mu == pytest.approx(mu, rel=1e-6)
+
+
+@LOSSES
+def test_places_that_fill_vectors_count_for_nothing(loss, n_outputs):
+    """Each class begins at a whole vector; what fills it is a row again, with weight 0."""
+    problem = problem_of(loss, n_outputs)
+    state = started(problem)
+    slacks = state.objective
+    assert (slacks.edges % interior.LANES == 0).all()
+    assert sorted(state.index[state.weight > 0]) == sorted(problem.index)
+    assert state.weight.sum() == pytest.approx(1)
+    assert len(state.index) > len(problem.index)
+    again = np.flatnonzero(state.weight == 0)
+    for part in slacks.point:
+        if part.size:
+            assert (part[:, again] == part[:, again - 1]).all()
+
+
+def test_standardized_columns_of_many_rows(monkeypatch):
+    monkeypatch.setattr(standardized, "BLOCK", 500)  # twenty rows at a time
+    problem = problem_of(losses.HINGE, 1)
+    state = started(problem, 0)
+    assert pytest.approx(rows_of(problem, state)) == standardized_columns(problem, state, slice(None)).T
+    vectors = np.random.default_rng(0).normal(size=(1, 6))
+    rows = StandardizedRows(problem, state)
+    assert pytest.approx(rows_of(problem, state) @ vectors.T) == rows.scores(vectors).T
+
+
+def test_certificates_wait_for_the_wanted_gap(breast_cancer):
+    X, y = breast_cancer
+    model = LinearSVMClassifier(solver="interior_point", alpha=1e-3, calibration=None).fit(X, y)
+    assert model.converged_
+    assert len(model.dual_gap_curve_) <= 2 < model.n_iter_
+    tight = LinearSVMClassifier(solver="interior_point", alpha=1e-3, calibration=None, tol=1e-9).fit(X, y)
+    assert tight.dual_gap_ <= 1e-9 * tight.loss_curve_[-1]
+    assert len(tight.dual_gap_curve_) <= 3
