@@ -74,6 +74,11 @@ def hinges(problem, state):
     return np.array(used), np.array(matrices)
 
 
+def largest(values, used):
+    """Largest of each output, of values in use."""
+    return np.where(used, values, -np.inf).max(axis=1)
+
+
 @LOSSES
 @STORAGE
 @pytest.mark.parametrize("fit_intercept", [True, False])
@@ -87,12 +92,12 @@ def test_a_step_solves_the_equations(loss, n_outputs, storage, fit_intercept):
     u, v, xi, room = (np.array(part) for part in slacks.point)
     solve = None
     left_out = 0.0, 0.0
-    for mu in (0.0, 0.3 * slacks.mu):
+    for mu in (np.zeros(len(slacks.mu)), 0.3 * slacks.mu):
         slopes = slacks.stay(mu).copy()
         solve = solve or slacks.solver()
         direction = -solve(slacks.gradient(slopes))
-        rate, first, second = slacks.follow(mu, direction)
-        if mu == 0:
+        slacks.follow(mu, direction)
+        if not mu.any():
             left_out = [np.array(part) for part in slacks.products]
             for part in slacks.products:
                 part[:] = 0
@@ -105,12 +110,12 @@ def test_a_step_solves_the_equations(loss, n_outputs, storage, fit_intercept):
             continue
         du, dv, dxi, droom = (np.array(part) for part in slacks.step)
         dz = np.einsum("nhk,nk->hn", matrices, rows @ direction.T)
-        goal = mu * slacks.inverse
+        goal = mu[:, np.newaxis] * slacks.inverse
         assert (u * droom + du * room)[used] == pytest.approx(
             (goal - u * room - left_out[0])[used], rel=1e-8, abs=1e-12
         )
         assert (dxi - dz)[used] == pytest.approx(droom[used], rel=1e-9, abs=1e-9)
-        rates = [(-du / np.where(used, u, 1))[used].max(), (-droom / np.where(used, room, 1))[used].max()]
+        rates = [largest(-du / np.where(used, u, 1), used), largest(-droom / np.where(used, room, 1), used)]
         if is_squared:
             sums = (u + du).sum(axis=0, keepdims=True) if slacks.shares_slack else u + du
             xi_used = used[:1] | True if slacks.shares_slack else used
@@ -121,17 +126,29 @@ def test_a_step_solves_the_equations(loss, n_outputs, storage, fit_intercept):
             assert dv[of_slack] == pytest.approx(-change[of_slack], rel=1e-8, abs=1e-12)
             wanted = goal - v * xi - left_out[1]
             assert (v * dxi + dv * xi)[of_slack] == pytest.approx(wanted[of_slack], rel=1e-8, abs=1e-12)
-            rates += [(-dv / np.where(of_slack, v, 1))[of_slack].max()]
-            rates += [(-dxi / np.where(of_slack, xi, 1))[of_slack].max()]
-        assert rate == pytest.approx(max(0.0, *rates), rel=1e-9)
+            rates += [largest(-dv / np.where(of_slack, v, 1), of_slack)]
+            rates += [largest(-dxi / np.where(of_slack, xi, 1), of_slack)]
+        rate = np.maximum.reduce(rates, initial=0.0) if slacks.apart else [max(0.0, *map(np.max, rates))]
+        assert slacks.longest(0.9) == pytest.approx(np.minimum(1, 0.9 / np.maximum(rate, 1e-300)), rel=1e-9)
         gradient = state.ridge * (state.parameters + direction)
         slopes = np.einsum("nhk,hn->nk", matrices, np.where(used, u + du, 0))
         gradient += (state.weight[:, None] * slopes).T @ rows
         assert gradient[:, ~state.unused] == pytest.approx(0, abs=1e-10)
         assert not direction[:, state.unused].any()
-    before, length = slacks.mu, 0.5 / max(rate, 1.0)
-    slacks.move(length)
-    assert slacks.mu == pytest.approx(before + length * first + length**2 * second, rel=1e-9)
+    parameters, length = state.parameters, slacks.longest(0.5)
+    expected = slacks.ahead(length)
+    slacks.move(length, direction)
+    assert slacks.mu == pytest.approx(expected, rel=1e-9)
+    assert slacks.point.u == pytest.approx(u + length[:, np.newaxis] * du)
+    assert state.parameters == pytest.approx(parameters + length[:, np.newaxis] * direction)
+    by_hinge = (state.weight * slacks.point.u * slacks.point.room).sum(axis=1)
+    by_slack = (
+        (state.weight * slacks.point.xi * slacks.point.v).sum(axis=1) if not is_squared else 0 * by_hinge
+    )
+    products = by_hinge + by_slack if slacks.apart else [by_hinge.sum() + by_slack.sum()]
+    assert slacks.mu * slacks.n_products == pytest.approx(products)
+    loss = slacks.point.xi ** (2 if is_squared else 1) @ state.weight
+    assert slacks.objective == pytest.approx(loss.sum() + state.penalty(state.parameters))
 
 
 @LOSSES
@@ -170,6 +187,32 @@ def test_places_that_fill_vectors_count_for_nothing(loss, n_outputs):
     for part in slacks.point:
         if part.size:
             assert (part[:, again] == part[:, again - 1]).all()
+
+
+def test_outputs_that_do_not_meet_end_by_themselves():
+    """One that is done is left alone, until all are and it has not been enough."""
+    problem = problem_of(losses.HINGE, 4)
+    state = started(problem, 0)
+    slacks, steps = state.objective, InteriorSteps(1e-2)
+    seen = []
+    for _ in range(60):
+        before = slacks.point.u.copy()
+        steps.run_pass(problem, state, 1.0)
+        if state.is_stuck:
+            break
+        moved = (slacks.point.u != before).any(axis=1)
+        assert (moved == slacks.goes_on).all()
+        seen.append(moved)
+    seen = np.array(seen)
+    assert seen[0].all()
+    assert not seen.all()
+    assert state.is_stuck  # after all, rounding
+    assert slacks.mu.max() < 1e-9
+    alone = LinearSVMClassifier(solver="interior_point", alpha=ALPHA, calibration=None, tol=1e-9)
+    X, y = problem.rows.values[problem.index], problem.target[problem.index] == 0
+    alone.fit(X, y, sample_weight=problem.weight[problem.index])
+    coef = steps.model(problem, state).coef[0]
+    assert coef == pytest.approx(alone.coef_[0], rel=1e-3, abs=1e-6 * np.abs(coef).max())
 
 
 def test_standardized_columns_of_many_rows(monkeypatch):

@@ -4,8 +4,9 @@
 whole vectors: all lanes of one have the same target. A point is a tuple of u, v, xi and room, a step
 likewise. Products of a hinge's changes, of u and room and of v and xi, are what a predictor leaves out.
 
-Each function takes a goal for the products of u and room, v and xi: `mu` times `inverse`, one over a row's
-weight in the mean, less what the predictor left out. The predictor itself is for `mu` = 0.
+Each function takes a goal for the products of u and room, v and xi: ``mu[k]`` times `inverse`, one over a
+row's weight in the mean, less `products`. The predictor itself, which ignores these, is for 0; outputs with
+a negative goal are left out.
 """
 
 import math
@@ -34,8 +35,7 @@ def _excess(loss, scores, k, y, i):
 
 @inlined
 def _goal(mu, inverse, i, products, place):
-    goal = load(inverse, i) * mu
-    return goal - load(products, place) if mu > 0 else goal
+    return load(inverse, i) * mu - load(products, place) if mu > 0 else spread(0.0, products)
 
 
 @inlined
@@ -68,53 +68,56 @@ def stay_apart(loss, edges, weight, inverse, mu, point, products, slopes, curvat
     edges, weight, inverse, slopes, curvature = borrowed((edges, weight, inverse, slopes, curvature))
     point, products = borrowed((point, products))
     n_outputs, n_rows = slopes.shape
+    lanes = lanes_of(slopes)
     one_each = loss % SQUARED == HINGE
-    for y in range(edges.size - 1):
-        for i in range(edges[y], edges[y + 1], lanes_of(slopes)):
-            w = load(weight, i)
-            own = spread(0.0, slopes)
-            for k in range(n_outputs):
-                if k == y and not one_each:
-                    continue
+    for y in range(0 if one_each else n_outputs):
+        for i in range(edges[y], edges[y + 1], lanes):
+            store(slopes, y * n_rows + i, spread(0.0, slopes))
+            if mu[0] == 0:
+                store(curvature, y * n_rows + i, spread(1.0, slopes))
+    for k in range(n_outputs):
+        if mu[k] < 0:
+            continue
+        for y in range(edges.size - 1):
+            if k == y and not one_each:
+                continue
+            for i in range(edges[y], edges[y + 1], lanes):
                 place = k * n_rows + i
-                bend, lack = _bend(loss, mu, inverse, point, products, place, i)
-                slope = (load(point[0], place) + bend * lack) * w
-                own = own - slope
-                store(slopes, place, slope * _side(k, y, n_outputs) if one_each else slope)
-                if mu == 0:
+                bend, lack = _bend(loss, mu[k], inverse, point, products, place, i)
+                slope = (load(point[0], place) + bend * lack) * load(weight, i)
+                if mu[k] == 0:
                     store(curvature, place, bend)
-            if not one_each:
-                store(slopes, y * n_rows + i, own)
-                if mu == 0:
-                    store(curvature, y * n_rows + i, spread(1.0, slopes))
+                if one_each:
+                    store(slopes, place, slope * _side(k, y, n_outputs))
+                else:
+                    store(slopes, place, slope)
+                    own = y * n_rows + i
+                    store(slopes, own, load(slopes, own) - slope)
 
 
 @kernel
-def follow_apart(loss, edges, weight, inverse, mu, point, products, along, step):
+def follow_apart(loss, edges, weight, inverse, mu, point, products, along, step, out):
     """The step that goes with a change of the scores; of the predictor, only its products.
 
-    Returns
-    -------
-    rate : float
-        The largest share of a slack or multiplier that is lost.
-    first, second : float
-        What the weighted sum of products changes by: along the step, and by its square.
+    `out` (n_outputs, 3) gets the largest share of a slack or multiplier that is lost, and what the weighted
+    sum of products changes by: along the step, and by its square.
     """
     edges, weight, inverse, along = borrowed((edges, weight, inverse, along))
     point, products, step = borrowed((point, products, step))
     u_all, v_all, xi_all, room_all = point
     n_outputs, n_rows = along.shape
     one_each = loss % SQUARED == HINGE
-    rate, first, second = spread(0.0, along), spread(0.0, along), spread(0.0, along)
-    for y in range(edges.size - 1):
-        for i in range(edges[y], edges[y + 1], lanes_of(along)):
-            w = load(weight, i)
-            for k in range(n_outputs):
-                if k == y and not one_each:
-                    continue
+    for k in range(n_outputs):
+        if mu[k] < 0:
+            continue
+        rate, first, second = spread(0.0, along), spread(0.0, along), spread(0.0, along)
+        for y in range(edges.size - 1):
+            if k == y and not one_each:
+                continue
+            for i in range(edges[y], edges[y + 1], lanes_of(along)):
                 place = k * n_rows + i
                 u, xi, room = load(u_all, place), load(xi_all, place), load(room_all, place)
-                bend, lack = _bend(loss, mu, inverse, point, products, place, i)
+                bend, lack = _bend(loss, mu[k], inverse, point, products, place, i)
                 dz = _excess(loss, along, k, y, i)
                 du = bend * (dz + lack)
                 if loss >= SQUARED:
@@ -123,23 +126,24 @@ def follow_apart(loss, edges, weight, inverse, mu, point, products, along, step)
                     change, square = u * droom + du * room, du * droom
                 else:
                     v = load(v_all, place)
-                    dxi = (_goal(mu, inverse, i, products[1], place) + xi * du) / v - xi
+                    dxi = (_goal(mu[k], inverse, i, products[1], place) + xi * du) / v - xi
                     droom = dxi - dz
                     rate = largest(rate, largest(du / v, _loss_of(xi, dxi)))
                     change, square = u * droom + du * room + v * dxi - du * xi, du * droom - du * dxi
-                    if mu == 0:
+                    if mu[k] == 0:
                         store(products[1], place, 0.0 - du * dxi)
                     else:
                         store(step[1], place, 0.0 - du)
                 rate = largest(rate, largest(_loss_of(u, du), _loss_of(room, droom)))
+                w = load(weight, i)
                 first, second = first + change * w, second + square * w
-                if mu == 0:
+                if mu[k] == 0:
                     store(products[0], place, du * droom)
                 else:
                     store(step[0], place, du)
                     store(step[2], place, dxi)
                     store(step[3], place, droom)
-    return top(rate), total(first), total(second)
+        out[k, 0], out[k, 1], out[k, 2] = top(rate), total(first), total(second)
 
 
 # ------------------------------------------------------------------ a slack for each row
@@ -182,7 +186,7 @@ def stay_shared(loss, edges, weight, inverse, mu, point, products, slopes, curva
     for y in range(edges.size - 1):
         for i in range(edges[y], edges[y + 1], lanes_of(slopes)):
             w = load(weight, i)
-            dxi, own, pulls = _slack(loss, mu, inverse, point, products, slopes, False, y, i)
+            dxi, own, pulls = _slack(loss, mu[0], inverse, point, products, slopes, False, y, i)
             rest = spread(0.0, slopes)
             for k in range(n_outputs):
                 if k == y:
@@ -190,20 +194,20 @@ def stay_shared(loss, edges, weight, inverse, mu, point, products, slopes, curva
                 place = k * n_rows + i
                 room = load(room_all, place)
                 pull = load(u_all, place) / room
-                slope = (_goal(mu, inverse, i, products[0], place) / room - pull * dxi) * w
+                slope = (_goal(mu[0], inverse, i, products[0], place) / room - pull * dxi) * w
                 rest = rest - slope
                 store(slopes, place, slope)
-                if mu == 0:
+                if mu[0] == 0:
                     store(curvature, place, pull)
             store(slopes, y * n_rows + i, rest)
-            if mu == 0:
+            if mu[0] == 0:
                 store(curvature, y * n_rows + i, own)
                 store(curvature, n_outputs * n_rows + i, 1.0 / pulls)
 
 
 @kernel
-def follow_shared(loss, edges, weight, inverse, mu, point, products, along, step):
-    """As `follow_apart`."""
+def follow_shared(loss, edges, weight, inverse, mu, point, products, along, step, out):
+    """As `follow_apart`, but the sums of all outputs go to the first line of `out`."""
     edges, weight, inverse, along = borrowed((edges, weight, inverse, along))
     point, products, step = borrowed((point, products, step))
     u_all, v_all, xi_all, room_all = point
@@ -211,7 +215,7 @@ def follow_shared(loss, edges, weight, inverse, mu, point, products, along, step
     rate, first, second = spread(0.0, along), spread(0.0, along), spread(0.0, along)
     for y in range(edges.size - 1):
         for i in range(edges[y], edges[y + 1], lanes_of(along)):
-            dxi, _, _ = _slack(loss, mu, inverse, point, products, along, True, y, i)
+            dxi, _, _ = _slack(loss, mu[0], inverse, point, products, along, True, y, i)
             change, square, dv = spread(0.0, along), spread(0.0, along), spread(0.0, along)
             for k in range(n_outputs):
                 if k == y:
@@ -219,11 +223,11 @@ def follow_shared(loss, edges, weight, inverse, mu, point, products, along, step
                 place = k * n_rows + i
                 u, room = load(u_all, place), load(room_all, place)
                 droom = dxi - _excess(loss, along, k, y, i)
-                du = (_goal(mu, inverse, i, products[0], place) - u * droom) / room - u
+                du = (_goal(mu[0], inverse, i, products[0], place) - u * droom) / room - u
                 dv = dv - du
                 rate = largest(rate, largest(_loss_of(u, du), _loss_of(room, droom)))
                 change, square = change + u * droom + du * room, square + du * droom
-                if mu == 0:
+                if mu[0] == 0:
                     store(products[0], place, du * droom)
                 else:
                     store(step[0], place, du)
@@ -232,18 +236,48 @@ def follow_shared(loss, edges, weight, inverse, mu, point, products, along, step
                 v, xi = load(v_all, i), load(xi_all, i)
                 rate = largest(rate, largest(_loss_of(v, dv), _loss_of(xi, dxi)))
                 change, square = change + v * dxi + dv * xi, square + dv * dxi
-                if mu == 0:
+                if mu[0] == 0:
                     store(products[1], i, dv * dxi)
                 else:
                     store(step[1], i, dv)
-            if mu > 0:
+            if mu[0] > 0:
                 store(step[2], i, dxi)
             w = load(weight, i)
             first, second = first + change * w, second + square * w
-    return top(rate), total(first), total(second)
+    out[0, 0], out[0, 1], out[0, 2] = top(rate), total(first), total(second)
 
 
-# ------------------------------------------------------------------ Hessians
+# ------------------------------------------------------------------ steps and Hessians
+
+
+@kernel
+def advance(loss, weight, length, point, step, out):
+    """Take a part ``length[k]`` of a step, and measure what is there.
+
+    `out` (n_outputs, 3) gets weighted sums over the rows: of the products of u and room, of v and xi, and of
+    the losses, as slacks have them; where the outputs share a slack, these two are in the first line.
+    """
+    weight, point, step = borrowed((weight, point, step))
+    u, v, xi, room = point
+    for k in range(len(u)):
+        part = length[k]
+        products = 0.0
+        for i in range(weight.size):
+            u[k, i] += part * step[0][k, i]
+            room[k, i] += part * step[3][k, i]
+            products += weight[i] * (u[k, i] * room[k, i])
+        out[k, 0] = products
+    for k in range(len(xi)):
+        part = length[k]
+        products = 0.0
+        total_loss = 0.0
+        for i in range(weight.size):
+            xi[k, i] += part * step[2][k, i]
+            total_loss += weight[i] * (xi[k, i] * xi[k, i] if loss >= SQUARED else xi[k, i])
+        for i in range(weight.size if loss < SQUARED else 0):
+            v[k, i] += part * step[1][k, i]
+            products += weight[i] * (v[k, i] * xi[k, i])
+        out[k, 1], out[k, 2] = products, total_loss
 
 
 @kernel

@@ -14,7 +14,15 @@ from scipy.linalg.blas import dsyrk
 
 from ..certificate import certify
 from ..kernels import losses
-from ..kernels.interior import add_pair, follow_apart, follow_shared, stay_apart, stay_shared, weigh_columns
+from ..kernels.interior import (
+    add_pair,
+    advance,
+    follow_apart,
+    follow_shared,
+    stay_apart,
+    stay_shared,
+    weigh_columns,
+)
 from ..kernels.rows import LINE, aligned_zeros
 from .certified import CertifiedSolver
 from .second_order import (
@@ -31,7 +39,8 @@ from .standardized import StandardizedRows
 TO_THE_EDGE = 0.995  # share of the way to the domain's edge that a step takes at most
 SMALL = 1e-15  # complementarity at which rounding ends all progress
 HOPE = 2.0  # of the wanted gap: what slacks and multipliers leave of it, when the proof is worth its time
-NEAR = 1e-2  # the same of the objective, where no gap is wanted
+DONE = 0.25  # of the wanted gap: less of an output's own share of it does not matter
+NEAR = 1e-2  # the same as `HOPE` of the objective, where no gap is wanted
 ROOM = 2**15  # numbers of weighed rows that are in the cache
 LANES = LINE // 8  # each class fills so many places, or a multiple
 
@@ -122,30 +131,23 @@ class InteriorSteps(SecondOrder):
         """A step; `factor` is for solvers with a learning rate."""
         slacks = state.objective
         state.n_steps += 1
-        mu = slacks.mu
-        if not mu >= SMALL:
+        if not slacks.choose(self.tol or 0.0):
             state.is_stuck = True
             return
         with one_thread:
             slopes = slacks.stay(0.0)
             solve = slacks.solver()
-            rate, first, second = slacks.follow(0.0, -solve(slacks.gradient(slopes)))
-            length = min(1.0, 1 / rate) if rate > 0 else 1.0
-            ahead = max(mu + length * (first + length * second), 0.0)
-            goal = mu * min(1.0, (ahead / mu) ** 3)
+            slacks.follow(0.0, -solve(slacks.gradient(slopes)))
+            length = slacks.longest(1.0)
+            goal = slacks.mu * np.minimum(1.0, (slacks.ahead(length) / slacks.mu) ** 3)
             direction = -solve(slacks.gradient(slacks.stay(goal)))
-            rate, _, _ = slacks.follow(goal, direction)
-            length = min(1.0, TO_THE_EDGE / rate) if rate > 0 else 1.0
-            if not length > 1e-10 or not np.isfinite(direction).all():
-                state.is_stuck = True
-                return
-            slacks.move(length)
-            state.parameters = state.parameters + length * direction
+            slacks.follow(goal, direction)
+            slacks.move(slacks.longest(TO_THE_EDGE), direction)
 
     def is_due(self, state):
-        """What slacks and multipliers leave is the gap, once they fit the coefficients."""
-        left, objective = state.objective.estimate()
-        return state.is_stuck or left <= (HOPE * self.tol if self.tol else NEAR) * objective
+        """Slacks and multipliers tell when a certificate is worth its time."""
+        share = HOPE * self.tol if self.tol else NEAR
+        return state.is_stuck or state.objective.gap <= share * state.objective.objective
 
     def certify(self, problem, state, model):
         """The model's objective and duality gap, from the multipliers."""
@@ -155,6 +157,10 @@ class InteriorSteps(SecondOrder):
 
 class Slacks:
     """Slacks and multipliers of a run at `state.parameters`, and the systems of its steps.
+
+    Outputs that do not meet, one against the rest, are problems of their own: each has its own goal and its
+    own length of a step, and is done when its own products are small. Such arrays are (n_groups,), a group
+    being an output, or all of them.
 
     Parameters
     ----------
@@ -168,35 +174,36 @@ class Slacks:
         self.problem, self.state = problem, state
         self.loss = problem.loss
         self.shares_slack = self.loss % losses.SQUARED == losses.CRAMMER_SINGER
+        self.apart = self.loss % losses.SQUARED == losses.HINGE
         self.rows = StandardizedRows(problem, state)
         n_outputs, n_rows = problem.n_outputs, len(state.index)
         self.shape = shape = n_outputs, n_rows
-        count = np.bincount(state.target, minlength=max(n_outputs, 2))
-        self.edges = np.append(0, np.cumsum(count))
-        # By rows: products are to be equal where the multipliers are weight times u.
+        self.edges = np.append(0, np.cumsum(np.bincount(state.target, minlength=max(n_outputs, 2))))
+        # Multipliers of the problem itself are weight times u: it is their products that are to be equal.
         self.inverse = 1 / (state.weight * len(problem.index))
-        repeated = np.append(False, state.index[1:] == state.index[:-1])
-        state.weight[repeated] = 0.0
-        self.one_each = self.loss % losses.SQUARED == losses.HINGE
+        state.weight[1:][state.index[1:] == state.index[:-1]] = 0.0  # what fills vectors
         outputs = range(n_outputs)
-        self.pairs = [(k, k) for k in outputs] if self.one_each else list(combinations(outputs, 2))
-        n_hinges = n_outputs if self.one_each else n_outputs - 1
+        self.pairs = [(k, k) for k in outputs] if self.apart else list(combinations(outputs, 2))
+        n_hinges = 1 if self.apart else n_outputs - 1
         n_slacks = 0 if self.loss >= losses.SQUARED else 1 if self.shares_slack else n_hinges
-        self.n_products = n_hinges + n_slacks  # a row
-        self.along = aligned_zeros(shape, np.float64)
+        self.n_products = n_hinges + n_slacks  # a row, in a group
         self.slopes = aligned_zeros(shape, np.float64)
         self.curvature = aligned_zeros((n_outputs + 1, n_rows), np.float64)
         self.point = self._start()
         self.step = Point.zeros(shape, self.loss)
-        self.products = aligned_zeros(shape, np.float64), aligned_zeros(self.point.v.shape, np.float64)
-        self.mu = self._mean_product()
+        self.products = tuple(aligned_zeros(part.shape, np.float64) for part in self.point[:2])
+        self.changes, self.sums = np.zeros((2, n_outputs, 3))
+        self._advance(0.0)
+        self.goes_on = np.ones(len(self.mu), bool)
+        self.has_ended = np.zeros(len(self.mu), bool)
+        self.share = DONE
 
     def _start(self):
         """A point well inside."""
         state, point = self.state, Point.zeros(self.shape, self.loss)
         n_outputs = self.shape[0]
         scores = self.rows.scores(state.parameters)
-        if self.one_each:
+        if self.apart:
             used = np.ones(self.shape, bool)
             z = 1 - signs(state.target, n_outputs).T * scores
         else:
@@ -209,56 +216,73 @@ class Slacks:
             point.xi[:] = np.where(used, np.maximum(z, 0) + 1, 0)
             share = 0.5
         point.u[used] = share
-        point.v[:] = share if self.shares_slack else np.where(used, share, 0) if point.v.size else 0
+        if point.v.size:
+            point.v[:] = share if self.shares_slack else np.where(used, share, 0)
         point.room[:] = np.where(used, point.xi - z, 0)
         return point
 
-    def _where(self, mu):
-        return self.loss, self.edges, self.state.weight, self.inverse, mu, self.point, self.products
+    def choose(self, tol):
+        """Choose which groups go on: those whose products still matter for a relative gap. False for none."""
+        able = ~self.has_ended & (self.mu >= SMALL)
+        if not able.any():
+            return False
+        while True:
+            matters = self.mu * self.n_products > self.share * tol * self.objective / len(self.mu)
+            self.goes_on = able & matters
+            if self.goes_on.any():
+                return True
+            self.share /= 100  # that has not been enough
 
-    def stay(self, mu):
-        """Weighted slopes by the scores, were these to stay and all products to become the goal."""
+    def _where(self, goal):
+        goals = np.full(self.shape[0], goal)
+        if self.apart:
+            goals[~self.goes_on] = -1.0
+        return self.loss, self.edges, self.state.weight, self.inverse, goals, self.point, self.products
+
+    def stay(self, goal):
+        """Weighted slopes by the scores, were these to stay and the mean products to become the goal."""
         stay = stay_shared if self.shares_slack else stay_apart
-        stay(*self._where(mu), self.slopes, self.curvature)
+        stay(*self._where(goal), self.slopes, self.curvature)
         return self.slopes
 
-    def follow(self, mu, direction):
-        """The step that goes with a change of the parameters.
-
-        Returns
-        -------
-        rate : float
-            The largest share of a slack or multiplier that is lost.
-        first, second : float
-            What the mean product changes by: along the step, and by its square.
-        """
-        self.along[:] = self.rows.scores(direction)
+    def follow(self, goal, direction):
+        """Find the step that goes with a change of the parameters."""
         follow = follow_shared if self.shares_slack else follow_apart
-        rate, *changes = follow(*self._where(mu), self.along, self.step)
-        return rate, *(change / self.n_products for change in changes)
+        follow(*self._where(goal), self.rows.scores(direction), self.step, self.changes)
 
-    def move(self, length):
-        """Take the step, or a part of it."""
-        for here, change in zip(self.point, self.step, strict=True):
-            change *= length
-            here += change
-        self.mu = self._mean_product()
+    def longest(self, share):
+        """The share of the way to the domain's edge, or the whole step, that was found last."""
+        rate = self.changes[:, 0] if self.apart else self.changes[:, 0].max(keepdims=True)
+        return share / np.maximum(rate, share)
 
-    def _sum(self, *factors):
-        return float(np.einsum("n,kn,kn->", self.state.weight, *factors))
+    def ahead(self, length):
+        """The mean products after a part of a step."""
+        _, first, second = self.changes.T
+        if not self.apart:
+            first, second = first.sum(keepdims=True), second.sum(keepdims=True)
+        return np.maximum(self.mu + length * (first + length * second) / self.n_products, 0.0)
 
-    def _products(self):
-        u, v, xi, room = self.point
-        return self._sum(u, room) + (self._sum(v, xi) if v.size else 0.0)
+    def move(self, length, direction):
+        """Take a part of the step, in a direction of the parameters; groups that cannot have ended."""
+        able = np.isfinite(direction.sum(axis=1))
+        able = (able if self.apart else able.all(keepdims=True)) & (length > 1e-10)
+        self.has_ended |= self.goes_on & ~able
+        length = np.where(self.goes_on & able, length, 0.0)
+        self.state.parameters = self.state.parameters + length[:, np.newaxis] * direction
+        self._advance(length)
 
-    def _mean_product(self):
-        return self._products() / self.n_products
+    def _advance(self, length):
+        lengths = np.empty(self.shape[0])
+        lengths[:] = length
+        advance(self.loss, self.state.weight, lengths, self.point, self.step, self.sums)
+        products = self.sums[:, 0] + self.sums[:, 1]
+        self.mu = (products if self.apart else products.sum(keepdims=True)) / self.n_products
+        self.objective = float(self.sums[:, 2].sum()) + self.state.penalty(self.state.parameters)
 
-    def estimate(self):
-        """What the objective, with its slacks, is above its dual, and the objective."""
-        xi = self.point.xi
-        loss = self._sum(xi, xi) if self.loss >= losses.SQUARED else float((xi @ self.state.weight).sum())
-        return self.mu * self.n_products, loss + self.state.penalty(self.state.parameters)
+    @property
+    def gap(self):
+        """What the objective is above its dual, once slacks and multipliers fit the parameters."""
+        return float(self.mu.sum()) * self.n_products
 
     def gradient(self, slopes):
         """Gradient by the parameters, from weighted slopes by the scores."""
@@ -284,16 +308,26 @@ class Slacks:
         room, root = np.empty(n_columns * most), np.empty(most)
         for part, block in self.rows.dense_blocks():
             for start, stop, (k, m) in self._bent(part, most):
+                if self.apart and not self.goes_on[k]:
+                    continue
                 n = stop - start
                 weighed = room[: n_columns * n].reshape(n_columns, n)
                 weigh_columns(block.columns, start - part.start, a, b, k, m, start, (weighed, root[:n]))
                 dsyrk(1.0, weighed.T, trans=1, beta=1.0, c=sums[k, m], overwrite_c=1, lower=1)
-        if self.one_each:
+        if self.apart:
             extra = state.ridge + state.unused
-            for block in sums.values():
-                block[np.diag_indices(n_columns)] += extra
-            factors = [factor_of(block) for block in sums.values()]
-            return lambda g: np.stack([solve_with(f, line) for f, line in zip(factors, g, strict=True)])
+            factors = {}
+            for k in np.flatnonzero(self.goes_on):
+                sums[k, k][np.diag_indices(n_columns)] += extra
+                factors[k] = factor_of(sums[k, k])
+
+            def solve(gradient):
+                found = np.zeros_like(gradient)
+                for k, factor in factors.items():
+                    found[k] = solve_with(factor, gradient[k])
+                return found
+
+            return solve
         hessian = np.zeros((n_outputs * n_columns,) * 2, order="F")
         for (k, m), block in sums.items():
             add_pair(hessian, block, k, m)
@@ -303,7 +337,7 @@ class Slacks:
         """Where rows of a part begin and end, so many at most, and two outputs that meet in hinges there."""
         for start in range(part.start, part.stop, most):
             stop = min(start + most, part.stop)
-            if self.one_each or self.shares_slack:
+            if self.apart or self.shares_slack:
                 for pair in self.pairs:
                     yield start, stop, pair
                 continue
