@@ -1,7 +1,7 @@
 """What `solver="auto"` picks: the one place with its rules.
 
 They compare rough times of the certified solvers, in nanoseconds on one core. The constants are
-measured, as docs/solvers.md tells; only their ratios matter.
+measured, as docs/solvers.md tells; only ratios of times of the same loss matter.
 """
 
 from ..kernels import losses
@@ -13,9 +13,9 @@ from .second_order import OUTPUTS_APART
 FEW_PARAMETERS = 200  # second order at once: a few milliseconds, whatever the features' scale
 MOST_PARAMETERS = 1500  # of second order: its matrices should stay small
 FEW_PRODUCTS = 2_000_000  # of rows, features and outputs
-LITTLE_TIME = {"newton": 1e8, "interior_point": 5e7}  # more is not risked where dual ascent may need a tenth
+LITTLE_TIME = {"newton": 1e8, "interior_point": 2e7}  # more is not risked where dual ascent may need a tenth
 TIGHT = 1e-6  # relative gaps that second-order methods reach sooner
-LONG_TIME = 3e10  # of a second-order method: minutes, as it may take more steps than expected
+LONG_TIME = {"newton": 3e10, "interior_point": 6e9}  # it may take several times as many steps as expected
 DEAREST = 30  # a second-order method's time, over that of all passes of dual ascent that there may be
 HEAD_START = 0.8  # of dual ascent, as a share of a second-order method's time
 LEAST_PASSES = 6
@@ -24,14 +24,18 @@ FREE_MEMORY = 2**29  # bytes of variables by row and output that are never too m
 
 VISITS, HESSIANS = 6, 2.2  # of Newton's method for losses of margins
 OVER_ONE = 0.5  # what `row_time` says of dual ascent over its time, certificates too, where outputs are few
-PRODUCT, ENTRY = 0.1, 120.0  # of second order: a multiply-add of a Hessian, arrays by row and output
-STEPS = {"newton": 6, "interior_point": 40}
+PRODUCT, ENTRY = 0.1, 120.0  # of Newton's: a multiply-add of a Hessian, arrays by row and output
+STEPS = {"newton": 6, "interior_point": 13}
+# Of a step of the interior point: by row and output, by number of theirs; a multiply-add; calls.
+SLACK, NUMBER, MULTIPLY_ADD, CALLS = 30.0, 3.5, 0.04, 2e5
+# Of dual ascent's visit to a row where most rows pause, as those of hinges do: whole, by output, by number.
+PAUSED, PAUSED_OUTPUT, PAUSED_NUMBER = 15.0, 2.5, (0.2, 1.0)  # of dense rows, of sparse ones
 MOST_STEPS = {"newton": 10, "interior_point": 60}
-MOST_STEPS_OF_CRAMMER_SINGER = 100
+MOST_STEPS_OF_CRAMMER_SINGER = 80
 USUAL = 0.8  # steps that it takes mostly, as a share of these
 PRODUCTS = 70  # with softmax's Hessian, or what takes as long, of Newton's method after dual ascent
 SCATTERED = 5.0  # a multiply-add of sparse rows in these, over one of dense rows
-ARRAYS = {"newton": 7, "interior_point": 12}  # float64 by row and output
+ARRAYS = {"newton": 7, "interior_point": 14}  # float64 by row and output
 
 
 def choose(problem, tol, max_iter):
@@ -69,8 +73,8 @@ def choose(problem, tol, max_iter):
     few = n_parameters <= FEW_PARAMETERS and n_products <= FEW_PRODUCTS and time <= LITTLE_TIME[second]
     if few or not duals_fit:
         return second
-    dear = time / (len(problem.index) * row_time(problem))  # in passes
-    if time > LONG_TIME and dear > DEAREST * max_iter:
+    dear = time / (n_rows * (row_time(problem) if second == "newton" else _hinge_time(problem)))  # in passes
+    if time > LONG_TIME[second] and dear > DEAREST * max_iter:
         return "sdca"
     if (tol or 0.0) <= TIGHT:
         return second
@@ -89,19 +93,34 @@ def choose(problem, tol, max_iter):
 
 def _second_order_time(problem, name):
     n_rows, n_outputs, n_columns = len(problem.index), problem.n_outputs, problem.n_features + 1
+    if name == "interior_point":
+        return STEPS[name] * _interior_step_time(n_rows, n_outputs, n_columns, problem.loss)
     if problem.loss == losses.SOFTMAX and truncated.pays(n_rows, n_outputs * n_columns):
         length = SCATTERED * problem.row_length if problem.is_sparse else n_columns
         return PRODUCTS * PRODUCT * n_rows * n_outputs * (2 * length + truncated.ELEMENT)
-    factors = n_outputs * n_columns**3 / 3
-    if name == "newton" and problem.loss in OUTPUTS_APART:
+    if problem.loss in OUTPUTS_APART:
         visit, hessian = margins.times(problem)
+        factors = n_outputs * n_columns**3 / 3
         return OVER_ONE * (VISITS * visit + HESSIANS * (hessian + PRODUCT * factors))
-    products = n_rows * n_outputs * n_columns**2
-    if problem.loss % losses.SQUARED == losses.CRAMMER_SINGER or problem.loss == losses.SOFTMAX:
-        products += n_rows * (n_outputs * n_columns) ** 2 / 2
-    if problem.loss not in OUTPUTS_APART:
-        factors = (n_outputs * n_columns) ** 3 / 3
+    products = n_rows * n_outputs * n_columns**2 + n_rows * (n_outputs * n_columns) ** 2 / 2
+    factors = (n_outputs * n_columns) ** 3 / 3
     return STEPS[name] * (PRODUCT * (products + factors) + ENTRY * n_rows * n_outputs)
+
+
+def _interior_step_time(n_rows, n_outputs, n_columns, loss):
+    apart = loss in OUTPUTS_APART
+    pairs = n_outputs if apart else n_outputs - 1
+    if loss % losses.SQUARED == losses.CRAMMER_SINGER:
+        pairs = n_outputs * (n_outputs - 1) / 2
+    factors = n_outputs * n_columns**3 / 3 if apart else (n_outputs * n_columns) ** 3 / 3
+    by_row = n_outputs * (SLACK + NUMBER * n_columns) + pairs * MULTIPLY_ADD * n_columns**2
+    return n_rows * by_row + MULTIPLY_ADD * factors + CALLS
+
+
+def _hinge_time(problem):
+    """Of a row's visit by dual ascent."""
+    number = PAUSED_NUMBER[problem.is_sparse]
+    return PAUSED + problem.n_outputs * (PAUSED_OUTPUT + number * problem.row_length)
 
 
 def _length(problem, name):
