@@ -54,7 +54,7 @@ def test_tall_tables_of_few_features():
 def test_auto_risks_no_minutes_for_a_second():
     rng = np.random.default_rng(0)
     model = LinearSVMClassifier(multi_class="ovr", calibration=None)
-    for shape, is_relay in (((12_000, 40), True), ((6_000, 600), False)):
+    for shape, is_relay in (((12_000, 40), True), ((8_000, 1_000), False)):
         X, y = rng.normal(size=shape).astype(np.float32), rng.integers(0, 5, shape[0])
         chosen = choose(model._prepare(X, y, None)[0], 1e-4, 200)
         assert isinstance(chosen, Relay) if is_relay else chosen == "sdca"

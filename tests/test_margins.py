@@ -6,7 +6,7 @@ from scipy import sparse
 from scipy.special import expit
 
 from sklearn_lossopt import LinearSVMClassifier, SoftmaxClassifier
-from sklearn_lossopt.kernels import losses
+from sklearn_lossopt.kernels import hessians, losses
 from sklearn_lossopt.penalties import ElasticNet
 from sklearn_lossopt.problem import Problem, as_rows
 from sklearn_lossopt.solvers import margins
@@ -117,7 +117,7 @@ def test_gram_of_sparse_rows_in_any_order():
         matrix.indices[start:stop] = matrix.indices[start:stop][order]
         matrix.data[start:stop] = matrix.data[start:stop][order]
     gram, total, index = np.tril(np.ones((5, 5))), np.ones(5), np.arange(1, 23, 2)
-    margins.add_gram(as_rows(matrix), index.astype(np.int32), weight[index], 1, gram, total)
+    hessians.add_gram(as_rows(matrix), index.astype(np.int32), weight[index], 1, gram, total)
     some = X[index]
     assert gram == pytest.approx(np.tril(1 + some.T @ (weight[index, 1:] * some)))
     assert total == pytest.approx(1 + weight[index, 1] @ some)

@@ -1,6 +1,8 @@
-"""Gradients and Hessians of the cross-entropy, where there is little data and NumPy would be slow."""
+"""Hessians: of the cross-entropy where there is little data and NumPy would be slow, of sparse rows."""
 
 import math
+
+import numpy as np
 
 from ._jit import inlined, kernel
 
@@ -100,3 +102,31 @@ def complete_hessian(hessian, extra, n_outputs):
     for a in range(len(hessian)):
         for b in range(a, len(hessian), n_columns):
             hessian[b, a] += lift
+
+
+@kernel
+def add_gram(rows, index, weight, k, gram, total):
+    """Add sum_i w_i x_i x_i^T over CSR rows to `gram`, a lower triangle, and sum_i w_i x_i to `total`.
+
+    The weights, ``weight[:, k]``, are by place in `index`; the entries of a row are in any order.
+    """
+    # Unsigned, as numbers that might be negative are looked at each time.
+    data, indices, indptr = rows.data, rows.indices, rows.indptr
+    n_features = np.uint64(gram.shape[1])
+    flat = gram.reshape(gram.size)
+    for i in range(index.size):
+        w = weight[i, k]
+        if w == 0:
+            continue
+        start, stop = np.uint64(indptr[index[i]]), np.uint64(indptr[index[i] + 1])
+        for p in range(start, stop):
+            j = np.uint64(indices[p])
+            x = w * data[p]
+            total[j] += x
+            line = j * n_features
+            for q in range(start, p + np.uint64(1)):
+                flat[line + np.uint64(indices[q])] += x * data[q]
+    for j in range(gram.shape[0]):  # a pair of features is on either side, by their order in a row
+        for m in range(j):
+            gram[j, m] += gram[m, j]
+            gram[m, j] = 0.0

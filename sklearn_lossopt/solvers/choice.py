@@ -16,7 +16,7 @@ FEW_PRODUCTS = 2_000_000  # of rows, features and outputs
 LITTLE_TIME = {"newton": 1e8, "interior_point": 2e7}  # more is not risked where dual ascent may need a tenth
 TIGHT = 1e-6  # relative gaps that second-order methods reach sooner
 LONG_TIME = {"newton": 3e10, "interior_point": 6e9}  # it may take several times as many steps as expected
-DEAREST = 30  # a second-order method's time, over that of all passes of dual ascent that there may be
+DEAREST = {"newton": 30, "interior_point": 10}  # times what all passes of dual ascent take that there may be
 HEAD_START = 0.8  # of dual ascent, as a share of a second-order method's time
 LEAST_PASSES = 6
 MOST_PASSES = 0.7  # as a share of max_iter
@@ -28,6 +28,7 @@ PRODUCT, ENTRY = 0.1, 120.0  # of Newton's: a multiply-add of a Hessian, arrays 
 STEPS = {"newton": 6, "interior_point": 13}
 # Of a step of the interior point: by row and output, by number of theirs; a multiply-add; calls.
 SLACK, NUMBER, MULTIPLY_ADD, CALLS = 30.0, 3.5, 0.04, 2e5
+SPARSE = 10.0  # a multiply-add of sparse rows there, over one of dense ones
 # Of dual ascent's visit to a row where most rows pause, as those of hinges do: whole, by output, by number.
 PAUSED, PAUSED_OUTPUT, PAUSED_NUMBER = 15.0, 2.5, (0.2, 1.0)  # of dense rows, of sparse ones
 MOST_STEPS = {"newton": 10, "interior_point": 60}
@@ -74,7 +75,7 @@ def choose(problem, tol, max_iter):
     if few or not duals_fit:
         return second
     dear = time / (n_rows * (row_time(problem) if second == "newton" else _hinge_time(problem)))  # in passes
-    if time > LONG_TIME[second] and dear > DEAREST * max_iter:
+    if time > LONG_TIME[second] and dear > DEAREST[second] * max_iter:
         return "sdca"
     if (tol or 0.0) <= TIGHT:
         return second
@@ -94,7 +95,7 @@ def choose(problem, tol, max_iter):
 def _second_order_time(problem, name):
     n_rows, n_outputs, n_columns = len(problem.index), problem.n_outputs, problem.n_features + 1
     if name == "interior_point":
-        return STEPS[name] * _interior_step_time(n_rows, n_outputs, n_columns, problem.loss)
+        return STEPS[name] * _interior_step_time(problem)
     if problem.loss == losses.SOFTMAX and truncated.pays(n_rows, n_outputs * n_columns):
         length = SCATTERED * problem.row_length if problem.is_sparse else n_columns
         return PRODUCTS * PRODUCT * n_rows * n_outputs * (2 * length + truncated.ELEMENT)
@@ -107,14 +108,16 @@ def _second_order_time(problem, name):
     return STEPS[name] * (PRODUCT * (products + factors) + ENTRY * n_rows * n_outputs)
 
 
-def _interior_step_time(n_rows, n_outputs, n_columns, loss):
-    apart = loss in OUTPUTS_APART
+def _interior_step_time(problem):
+    n_outputs, n_columns, length = problem.n_outputs, problem.n_features + 1, problem.row_length + 1
+    apart = problem.loss in OUTPUTS_APART
     pairs = n_outputs if apart else n_outputs - 1
-    if loss % losses.SQUARED == losses.CRAMMER_SINGER:
+    if problem.loss % losses.SQUARED == losses.CRAMMER_SINGER:
         pairs = n_outputs * (n_outputs - 1) / 2
     factors = n_outputs * n_columns**3 / 3 if apart else (n_outputs * n_columns) ** 3 / 3
-    by_row = n_outputs * (SLACK + NUMBER * n_columns) + pairs * MULTIPLY_ADD * n_columns**2
-    return n_rows * by_row + MULTIPLY_ADD * factors + CALLS
+    multiply_add = MULTIPLY_ADD * (SPARSE if problem.is_sparse else 1.0)
+    by_row = n_outputs * (SLACK + NUMBER * length) + pairs * multiply_add * length**2
+    return len(problem.index) * by_row + MULTIPLY_ADD * factors + CALLS
 
 
 def _hinge_time(problem):
@@ -124,6 +127,6 @@ def _hinge_time(problem):
 
 
 def _length(problem, name):
-    """Entries of a row that a second-order method goes through: it makes most sparse rows dense."""
-    is_short = problem.is_sparse and name == "newton" and problem.loss in OUTPUTS_APART
+    """Entries of a row that a second-order method goes through: for softmax's it makes sparse rows dense."""
+    is_short = problem.is_sparse and (name == "interior_point" or problem.loss in OUTPUTS_APART)
     return problem.row_length if is_short else problem.n_features

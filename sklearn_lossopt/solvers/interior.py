@@ -27,6 +27,7 @@ from ..kernels.rows import LINE, aligned_zeros
 from .certified import CertifiedSolver
 from .second_order import (
     SecondOrder,
+    add_sparse_outer,
     describe,
     factor_of,
     one_thread,
@@ -182,8 +183,7 @@ class Slacks:
         # Multipliers of the problem itself are weight times u: it is their products that are to be equal.
         self.inverse = 1 / (state.weight * len(problem.index))
         state.weight[1:][state.index[1:] == state.index[:-1]] = 0.0  # what fills vectors
-        outputs = range(n_outputs)
-        self.pairs = [(k, k) for k in outputs] if self.apart else list(combinations(outputs, 2))
+        self.pairs = list(combinations(range(n_outputs), 2))
         n_hinges = 1 if self.apart else n_outputs - 1
         n_slacks = 0 if self.loss >= losses.SQUARED else 1 if self.shares_slack else n_hinges
         self.n_products = n_hinges + n_slacks  # a row, in a group
@@ -300,26 +300,14 @@ class Slacks:
         outputs (of the row's own class 1, or that of the slack), b is the weight (over the sum of the
         curvatures where the hinges share a slack).
         """
-        state, a = self.state, self.curvature
+        state = self.state
         n_outputs, n_columns = state.parameters.shape
-        b = state.weight * a[-1] if self.shares_slack else state.weight
-        sums = {pair: np.zeros((n_columns, n_columns), order="F") for pair in self.pairs}
-        most = max(LANES, ROOM // n_columns)
-        room, root = np.empty(n_columns * most), np.empty(most)
-        for part, block in self.rows.dense_blocks():
-            for start, stop, (k, m) in self._bent(part, most):
-                if self.apart and not self.goes_on[k]:
-                    continue
-                n = stop - start
-                weighed = room[: n_columns * n].reshape(n_columns, n)
-                weigh_columns(block.columns, start - part.start, a, b, k, m, start, (weighed, root[:n]))
-                dsyrk(1.0, weighed.T, trans=1, beta=1.0, c=sums[k, m], overwrite_c=1, lower=1)
+        sums = self._outer_sums()
         if self.apart:
-            extra = state.ridge + state.unused
             factors = {}
-            for k in np.flatnonzero(self.goes_on):
-                sums[k, k][np.diag_indices(n_columns)] += extra
-                factors[k] = factor_of(sums[k, k])
+            for (k, _), block in sums.items():
+                block[np.diag_indices(n_columns)] += state.ridge + state.unused
+                factors[k] = factor_of(block)
 
             def solve(gradient):
                 found = np.zeros_like(gradient)
@@ -333,17 +321,40 @@ class Slacks:
             add_pair(hessian, block, k, m)
         return solver_of_all(state, hessian)
 
-    def _bent(self, part, most):
-        """Where rows of a part begin and end, so many at most, and two outputs that meet in hinges there."""
+    def _outer_sums(self):
+        """Sums of the rows' outer products, for each pair of outputs that goes on: lower triangles."""
+        problem, state, a = self.problem, self.state, self.curvature
+        n_rows, n_columns = len(state.index), state.parameters.shape[1]
+        b = state.weight * a[-1] if self.shares_slack else state.weight
+        pairs = [(k, k) for k in np.flatnonzero(self.goes_on)] if self.apart else self.pairs
+        sums = {pair: np.zeros((n_columns, n_columns), order="F") for pair in pairs}
+        if problem.is_sparse:
+            for start, stop, (k, m) in self._bent(pairs, slice(0, n_rows), n_rows):
+                part = slice(start, stop)
+                weight = b[part] * a[k, part] * (1.0 if k == m else a[m, part])
+                add_sparse_outer(sums[k, m], problem, state, state.index[part], weight[:, np.newaxis], 0)
+            return sums
+        most = max(LANES, ROOM // n_columns)
+        room, root = np.empty(n_columns * most), np.empty(most)
+        for part, block in self.rows.blocks():
+            for start, stop, (k, m) in self._bent(pairs, part, most):
+                n = stop - start
+                weighed = room[: n_columns * n].reshape(n_columns, n)
+                weigh_columns(block.columns, start - part.start, a, b, k, m, start, (weighed, root[:n]))
+                dsyrk(1.0, weighed.T, trans=1, beta=1.0, c=sums[k, m], overwrite_c=1, lower=1)
+        return sums
+
+    def _bent(self, pairs, part, most):
+        """Where rows of a part begin and end, so many at most, and the pairs that meet in hinges there."""
         for start in range(part.start, part.stop, most):
             stop = min(start + most, part.stop)
             if self.apart or self.shares_slack:
-                for pair in self.pairs:
+                for pair in pairs:
                     yield start, stop, pair
                 continue
             for y, (first, end) in enumerate(pairwise(self.edges)):
                 here = max(start, first), min(stop, end)
                 if here[0] < here[1]:
-                    for pair in self.pairs:
+                    for pair in pairs:
                         if y in pair:
                             yield *here, pair

@@ -10,9 +10,9 @@ import numpy as np
 from scipy.special import expit
 
 from ..kernels import losses
-from ..kernels.margins import add_gram, visit_margins, weigh_rows
+from ..kernels.margins import visit_margins, weigh_rows
 from ..kernels.rows import ROWS_PER_BLOCK, DenseRows, aligned_zeros, padded
-from .second_order import add_outer, factor_of, signs, solve_with
+from .second_order import add_outer, add_sparse_outer, factor_of, signs, solve_with
 
 # Of logistic loss far from the optimum, Hessians are made of one row in so many, as long as these are so many
 # a column, over the relative decrement. (Newton's method for hinges wants to know each hinge that is in use.)
@@ -223,12 +223,4 @@ class MarginObjective:
         if not self.problem.is_sparse:
             n = weigh_rows(self.block, places, start, self.curvature, k, self.weighed)
             return add_outer(block, self.weighed[:n], 1.0) if n else block
-        state, fits_intercept = self.state, self.problem.fit_intercept
-        raw, sums = np.zeros((self.problem.n_features,) * 2), np.zeros(self.problem.n_features)
-        add_gram(self.problem.rows, part, self.curvature, k, raw, sums)
-        total = self.curvature[:, k].sum()
-        far = np.outer(state.shift, sums - total / 2 * state.shift)
-        block[:-1, :-1] += (raw - far - far.T) * np.outer(state.scale, state.scale)
-        block[-1, :-1] += (sums - total * state.shift) * state.scale * fits_intercept
-        block[-1, -1] += total * fits_intercept
-        return block
+        return add_sparse_outer(block, self.problem, self.state, part, self.curvature, k)

@@ -11,7 +11,7 @@ from threadpoolctl import ThreadpoolController
 
 from ..certificate import BestBound
 from ..kernels import losses
-from ..kernels.hessians import complete_hessian
+from ..kernels.hessians import add_gram, complete_hessian
 
 OUTPUTS_APART = (losses.LOGISTIC, losses.HINGE, losses.HINGE + losses.SQUARED)  # each has its own Hessian
 MULTI_CLASS = {
@@ -154,6 +154,19 @@ def same_output(hessian, n_outputs):
 def add_outer(hessian, vectors, sign):
     """Hessian += sign * vectors^T vectors, the lower triangle of a Fortran-ordered matrix."""
     return dsyrk(sign, vectors.T, beta=1.0, c=hessian, overwrite_c=1, lower=1)
+
+
+def add_sparse_outer(block, problem, state, index, weight, k):
+    """Add outer products of sparse rows, as if standardized, times ``weight[:, k]``: the lower triangle."""
+    fits_intercept = problem.fit_intercept
+    raw, sums = np.zeros((problem.n_features,) * 2), np.zeros(problem.n_features)
+    add_gram(problem.rows, index, weight, k, raw, sums)
+    total = weight[:, k].sum()
+    far = np.outer(state.shift, sums - total / 2 * state.shift)
+    block[:-1, :-1] += (raw - far - far.T) * np.outer(state.scale, state.scale)
+    block[-1, :-1] += (sums - total * state.shift) * state.scale * fits_intercept
+    block[-1, -1] += total * fits_intercept
+    return block
 
 
 def add_softmax(hessian, rows, p, weight):
