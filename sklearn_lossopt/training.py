@@ -143,13 +143,13 @@ def train(
     held-out loss; `start` if no pass was better. So they are finite whatever happens, and the same bits
     whether or not `on_pass` looks on. It may be told of a pass when the next one has run already.
     """
-    state = solver.start(problem, start, rng, previous)
-    watch = _Watch(solver, problem, start, limits, holdout, state)
-    watch.measures_steps = getattr(on_pass, "measures_steps", False)
-    run = _certified_passes if solver.certifies else _minibatch_passes
-    clock = time.perf_counter()
-    try:
-        with getattr(solver, "surroundings", nullcontext()):
+    with getattr(solver, "surroundings", nullcontext()):
+        state = solver.start(problem, start, rng, previous)
+        watch = _Watch(solver, problem, start, limits, holdout, state)
+        watch.measures_steps = getattr(on_pass, "measures_steps", False)
+        run = _certified_passes if solver.certifies else _minibatch_passes
+        clock = time.perf_counter()
+        try:
             for measured in run(watch, schedule, verbose > 0):
                 goes_on = watch.judge(measured, schedule)
                 if verbose:
@@ -161,9 +161,9 @@ def train(
                 if not goes_on:
                     watch.stop(measured)
                     break
-    except KeyboardInterrupt as interruption:
-        watch.interrupt(interruption)
-    return watch.end()
+        except KeyboardInterrupt as interruption:
+            watch.interrupt(interruption)
+        return watch.end()
 
 
 def _certified_passes(watch, schedule, with_accuracy):

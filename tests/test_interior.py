@@ -215,6 +215,42 @@ def test_outputs_that_do_not_meet_end_by_themselves():
     assert coef == pytest.approx(alone.coef_[0], rel=1e-3, abs=1e-6 * np.abs(coef).max())
 
 
+def test_a_step_that_is_not_finite_is_not_taken():
+    problem = problem_of(losses.HINGE, 4)
+    state = started(problem)
+    slacks, parameters = state.objective, state.parameters.copy()
+    direction = np.ones_like(parameters)
+    direction[1] = np.inf
+    with np.errstate(invalid="ignore"):
+        slacks.follow(slacks.mu, direction)
+    slacks.step.u[1] = np.nan
+    slacks.move(np.array([1e-3, 1e-3, 1e-11, 1e-3]), direction)
+    assert slacks.has_ended.tolist() == [False, True, True, False]
+    assert np.isfinite(slacks.point.u).all()
+    assert slacks.choose(0.0)
+    assert slacks.goes_on.tolist() == [True, False, False, True]
+    assert state.parameters - parameters == pytest.approx(
+        1e-3 * np.array([[1.0], [0], [0], [1]]) * np.ones(6)
+    )
+    slacks.has_ended[:] = True
+    InteriorSteps().run_pass(problem, state, 1.0)
+    assert state.is_stuck
+
+
+@LOSSES
+def test_products_that_would_vanish_leave_a_goal(loss, n_outputs, monkeypatch):
+    """A goal of 0 is the predictor's, which keeps no step."""
+    problem = problem_of(loss, n_outputs)
+    state = started(problem)
+    monkeypatch.setattr(interior.Slacks, "ahead", lambda self, length: np.zeros_like(self.mu))
+    parameters, mu = state.parameters.copy(), state.objective.mu
+    for part in state.objective.step:
+        part[part != 0] = np.nan  # where hinges are
+    InteriorSteps().run_pass(problem, state, 1.0)
+    assert (state.objective.mu < mu).all()
+    assert not (state.parameters == parameters).all()
+
+
 def test_standardized_columns_of_many_rows(monkeypatch):
     monkeypatch.setattr(standardized, "BLOCK", 500)  # twenty rows at a time
     problem = problem_of(losses.HINGE, 1)

@@ -252,7 +252,7 @@ def follow_shared(loss, edges, weight, inverse, mu, point, products, along, step
 
 @kernel
 def advance(loss, weight, length, point, step, out):
-    """Take a part ``length[k]`` of a step, and measure what is there.
+    """Take a part ``length[k]`` of a step, which nothing is read of for 0, and measure what is there.
 
     `out` (n_outputs, 3) gets weighted sums over the rows: of the products of u and room, of v and xi, and of
     the losses, as slacks have them; where the outputs share a slack, these two are in the first line.
@@ -262,21 +262,26 @@ def advance(loss, weight, length, point, step, out):
     for k in range(len(u)):
         part = length[k]
         products = 0.0
-        for i in range(weight.size):
+        for i in range(weight.size if part > 0 else 0):
             u[k, i] += part * step[0][k, i]
             room[k, i] += part * step[3][k, i]
+        for i in range(weight.size):
             products += weight[i] * (u[k, i] * room[k, i])
         out[k, 0] = products
     for k in range(len(xi)):
         part = length[k]
         products = 0.0
         total_loss = 0.0
-        for i in range(weight.size):
+        for i in range(weight.size if part > 0 else 0):
             xi[k, i] += part * step[2][k, i]
-            total_loss += weight[i] * (xi[k, i] * xi[k, i] if loss >= SQUARED else xi[k, i])
-        for i in range(weight.size if loss < SQUARED else 0):
-            v[k, i] += part * step[1][k, i]
-            products += weight[i] * (v[k, i] * xi[k, i])
+            if loss < SQUARED:
+                v[k, i] += part * step[1][k, i]
+        for i in range(weight.size):
+            if loss < SQUARED:
+                total_loss += weight[i] * xi[k, i]
+                products += weight[i] * (v[k, i] * xi[k, i])
+            else:
+                total_loss += weight[i] * (xi[k, i] * xi[k, i])
         out[k, 1], out[k, 2] = products, total_loss
 
 

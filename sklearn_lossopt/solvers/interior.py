@@ -38,6 +38,7 @@ from .second_order import (
 from .standardized import StandardizedRows
 
 TO_THE_EDGE = 0.995  # share of the way to the domain's edge that a step takes at most
+LEAST_GOAL = 1e-30  # of the mean product
 SMALL = 1e-15  # complementarity at which rounding ends all progress
 HOPE = 2.0  # of the wanted gap: what slacks and multipliers leave of it, when the proof is worth its time
 DONE = 0.25  # of the wanted gap: less of an output's own share of it does not matter
@@ -140,7 +141,8 @@ class InteriorSteps(SecondOrder):
             solve = slacks.solver()
             slacks.follow(0.0, -solve(slacks.gradient(slopes)))
             length = slacks.longest(1.0)
-            goal = slacks.mu * np.minimum(1.0, (slacks.ahead(length) / slacks.mu) ** 3)
+            # Never 0, which would be another predictor.
+            goal = slacks.mu * np.clip((slacks.ahead(length) / slacks.mu) ** 3, LEAST_GOAL, 1.0)
             direction = -solve(slacks.gradient(slacks.stay(goal)))
             slacks.follow(goal, direction)
             slacks.move(slacks.longest(TO_THE_EDGE), direction)
@@ -268,13 +270,14 @@ class Slacks:
         able = (able if self.apart else able.all(keepdims=True)) & (length > 1e-10)
         self.has_ended |= self.goes_on & ~able
         length = np.where(self.goes_on & able, length, 0.0)
-        self.state.parameters = self.state.parameters + length[:, np.newaxis] * direction
+        length = length[:, np.newaxis]
+        direction = np.where(length > 0, direction, 0.0)  # 0 times infinity would be NaN
+        self.state.parameters = self.state.parameters + length * direction
         self._advance(length)
 
     def _advance(self, length):
-        lengths = np.empty(self.shape[0])
-        lengths[:] = length
-        advance(self.loss, self.state.weight, lengths, self.point, self.step, self.sums)
+        lengths = np.broadcast_to(length, (self.shape[0], 1))
+        advance(self.loss, self.state.weight, lengths[:, 0].copy(), self.point, self.step, self.sums)
         products = self.sums[:, 0] + self.sums[:, 1]
         self.mu = (products if self.apart else products.sum(keepdims=True)) / self.n_products
         self.objective = float(self.sums[:, 2].sum()) + self.state.penalty(self.state.parameters)
