@@ -265,7 +265,7 @@ def test_certificates_wait_for_the_wanted_gap(breast_cancer):
     X, y = breast_cancer
     model = LinearSVMClassifier(solver="interior_point", alpha=1e-3, calibration=None).fit(X, y)
     assert model.converged_
-    assert len(model.dual_gap_curve_) <= 2 < model.n_iter_
+    assert len(model.dual_gap_curve_) <= 2 < model.n_iter_ < 20  # without a corrector: 24
     tight = LinearSVMClassifier(solver="interior_point", alpha=1e-3, calibration=None, tol=1e-9).fit(X, y)
     assert tight.dual_gap_ <= 1e-9 * tight.loss_curve_[-1]
     assert len(tight.dual_gap_curve_) <= 3
