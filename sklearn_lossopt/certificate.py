@@ -28,7 +28,7 @@ from .kernels.evaluate import sum_sizes
 from .kernels.rows import aligned_zeros
 from .kernels.vectors import padded_outputs
 
-EPSILON = np.finfo(np.float64).eps
+EPSILON, TINY = np.finfo(np.float64).eps, np.finfo(np.float64).tiny
 
 
 class Certificate(NamedTuple):
@@ -167,8 +167,7 @@ def balance(problem, dual):
         in_flow = sums.sum(axis=0) - out_flow
         mean = mass - out_flow + in_flow  # of p
         # Classes that p gives too much give it to those that it gives too little.
-        with np.errstate(divide="ignore", invalid="ignore"):
-            keep[:] = np.where(mean > mass, mass / mean, 1.0)
+        keep[:] = np.minimum(mass / np.maximum(mean, TINY), 1.0)
         lack = np.maximum(mass - mean, 0)
         mixed[:] = lack / lack.sum() if lack.any() else 1 / n_outputs
         return Move.of(keep, mixed)

@@ -8,6 +8,7 @@ from sklearn_lossopt.kernels.hessians import (
     add_softmax_derivatives,
     complete_hessian,
     softmax_value,
+    visit_softmax,
 )
 
 N_ROWS, N_COLUMNS, N_OUTPUTS = 23, 5, 3
@@ -60,6 +61,29 @@ def test_derivatives_of_softmax(rng):
     changes = [(after - before).ravel() / 2e-5 for after, before in ends]
     assert np.tril(hessian) == pytest.approx(np.tril(np.column_stack(changes)), abs=1e-8)
     assert not np.triu(hessian, 1).any()
+
+
+def test_a_visit_finds_all_at_once(rng):
+    """The parts that are tested above, and the penalty; one column is held at 0."""
+    columns = rng.normal(size=(N_COLUMNS, N_ROWS))
+    columns[2] = 0
+    target = rng.integers(N_OUTPUTS, size=N_ROWS).astype(np.int32)
+    weight, ridge = rng.random(N_ROWS), rng.random(N_COLUMNS)
+    unused = np.arange(N_COLUMNS) == 2
+    parameters = rng.normal(size=(N_OUTPUTS, N_COLUMNS)) * ~unused
+    size, root = parameters.size, np.sqrt(weight)
+    room, p = np.empty((size + N_COLUMNS, 10)), np.empty((N_OUTPUTS, N_ROWS))
+    found = np.full((N_OUTPUTS, N_COLUMNS), np.nan), np.full((size, size), np.nan, order="F")
+    value = visit_softmax(columns, target, (weight, root), parameters, ridge, unused, room, p, *found)
+    expected_p = np.empty_like(p)
+    loss = softmax_value(parameters @ columns, target, weight, expected_p)
+    assert p == pytest.approx(expected_p)
+    assert value == pytest.approx(loss + np.sum(ridge * parameters**2) / 2)
+    gradient, hessian = ridge * parameters, np.zeros((size, size), order="F")
+    add_softmax_derivatives(columns, root, target, p, room, gradient, hessian)
+    complete_hessian(hessian, ridge + unused, N_OUTPUTS)
+    assert found[0] == pytest.approx(gradient * ~unused)
+    assert found[1] == pytest.approx(hessian)
 
 
 def test_complete_hessian(rng):

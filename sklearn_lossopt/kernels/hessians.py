@@ -4,14 +4,15 @@ import math
 
 import numpy as np
 
-from ._jit import inlined, kernel
+from ._jit import helper, inlined, kernel
 
 
-@kernel
-def softmax_value(scores, target, weight, p):
-    """Weighted sum of the cross-entropy; `p` becomes the probabilities. Both are (n_outputs, n_rows)."""
+@helper
+def _probabilities(scores, target, weight, p):
+    """Weighted sum of the cross-entropy; `p`, which may be `scores`, becomes the probabilities."""
     total = 0.0
     for i in range(target.size):
+        own = scores[target[i], i]
         top = scores[0, i]
         for k in range(1, len(scores)):
             top = max(top, scores[k, i])
@@ -21,11 +22,17 @@ def softmax_value(scores, target, weight, p):
             mass += p[k, i]
         for k in range(len(scores)):
             p[k, i] /= mass
-        total += weight[i] * (top - scores[target[i], i] + math.log(mass))
+        total += weight[i] * (top - own + math.log(mass))
     return total
 
 
 @kernel
+def softmax_value(scores, target, weight, p):
+    """Weighted sum of the cross-entropy; `p` becomes the probabilities. Both are (n_outputs, n_rows)."""
+    return _probabilities(scores, target, weight, p)
+
+
+@helper
 def add_softmax_derivatives(columns, root, target, p, room, gradient, hessian):
     """Add the gradient and the Hessian of the weighted cross-entropy.
 
@@ -80,8 +87,8 @@ def _dot(lines, a, b, n):
     return total
 
 
-@kernel
-def complete_hessian(hessian, extra, n_outputs):
+@helper
+def _complete(hessian, extra, n_outputs):
     """Add a diagonal, the same for every output, and lift the flat direction.
 
     That is adding the same line to every output, which changes no loss of differences of scores.
@@ -102,6 +109,57 @@ def complete_hessian(hessian, extra, n_outputs):
     for a in range(len(hessian)):
         for b in range(a, len(hessian), n_columns):
             hessian[b, a] += lift
+
+
+@kernel
+def complete_hessian(hessian, extra, n_outputs):
+    """Add a diagonal and lift the flat direction, as `visit_softmax` does."""
+    _complete(hessian, extra, n_outputs)
+
+
+@kernel
+def visit_softmax(columns, target, weights, parameters, ridge, unused, room, p, gradient, hessian):
+    """The objective of cross-entropy with a ridge, its gradient, and a Hessian to solve with.
+
+    Parameters
+    ----------
+    columns : ndarray of shape (n_columns, n_rows)
+        The rows, side by side.
+    target : ndarray of shape (n_rows,)
+    weights : tuple of 2 ndarray of shape (n_rows,)
+        The rows' weights, and the roots of these.
+    parameters : ndarray of shape (n_outputs, n_columns)
+    ridge : ndarray of shape (n_columns,)
+        Second derivatives of the penalty.
+    unused : ndarray of shape (n_columns,)
+        True for parameters that are held at 0.
+    room, p, gradient, hessian : ndarray
+        As `add_softmax_derivatives` has them; the last two are overwritten.
+
+    Returns
+    -------
+    float
+    """
+    weight, root = weights
+    n_outputs, n_columns = parameters.shape
+    for k in range(n_outputs):
+        for i in range(target.size):
+            p[k, i] = 0.0
+        for j in range(n_columns):
+            for i in range(target.size):
+                p[k, i] += parameters[k, j] * columns[j, i]
+    value = _probabilities(p, target, weight, p)
+    gradient[:] = 0.0
+    hessian[:] = 0.0
+    add_softmax_derivatives(columns, root, target, p, room, gradient, hessian)
+    extra = np.empty(n_columns)
+    for j in range(n_columns):
+        extra[j] = ridge[j] + (1.0 if unused[j] else 0.0)
+        for k in range(n_outputs):
+            value += ridge[j] / 2 * parameters[k, j] ** 2
+            gradient[k, j] = 0.0 if unused[j] else gradient[k, j] + ridge[j] * parameters[k, j]
+    _complete(hessian, extra, n_outputs)
+    return value
 
 
 @kernel

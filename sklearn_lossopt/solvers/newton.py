@@ -9,10 +9,10 @@ import numpy as np
 
 from ..certificate import certify
 from ..kernels import losses
+from . import softmax
 from .certified import CertifiedSolver
 from .margins import MarginObjective
 from .second_order import SecondOrder, describe, one_thread
-from .softmax import SoftmaxObjective
 
 SMALL = 1e-13  # a Newton decrement below this share of the objective is rounding
 NEAR = 1e-2  # a decrement, relative, from which on steps converge quadratically
@@ -87,9 +87,9 @@ class NewtonSteps(SecondOrder):
             )
         state = super().start(problem, model, rng, previous)
         state.is_settled = len(state.index) * state.parameters.size > LITTLE
-        kind = SoftmaxObjective if problem.loss == losses.SOFTMAX else MarginObjective
+        objective_of = softmax.objective_of if problem.loss == losses.SOFTMAX else MarginObjective
         with one_thread:
-            state.objective = kind(problem, state)
+            state.objective = objective_of(problem, state)
         return state
 
     def run_pass(self, problem, state, factor):
