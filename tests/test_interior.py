@@ -163,11 +163,14 @@ def test_the_same_whatever_the_blocks_of_rows(loss, n_outputs, monkeypatch):
     results = [after_steps(sparse.csr_array)]
     monkeypatch.setattr(standardized, "BLOCK", 300)
     monkeypatch.setattr(interior, "ROOM", 60)
+    monkeypatch.setattr(interior, "WIDE_ROOM", 300)
     assert len(started(problem_of(loss, n_outputs)).objective.rows.kept) > 2
     results.append(after_steps())
     monkeypatch.setattr(standardized, "FREE_MEMORY", 0)
     assert started(problem_of(loss, n_outputs)).objective.rows.kept is None
     results += [after_steps(), after_steps(sparse.csr_array)]
+    monkeypatch.setattr(interior, "FEW_COLUMNS", 0)
+    results.append(after_steps())
     for other, other_mu in results:
         assert other == pytest.approx(parameters, rel=1e-7, abs=1e-9)
         assert other_mu == pytest.approx(mu, rel=1e-6)

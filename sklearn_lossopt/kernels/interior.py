@@ -336,3 +336,31 @@ def add_pair(hessian, block, k, m):
             hessian[k * n + a, k * n + b] += here
             hessian[m * n + a, m * n + b] += here
             hessian[m * n + a, k * n + b] -= here
+
+
+@kernel
+def make_laplacian(hessian, n_outputs):
+    """Make a matrix of all pairs' sums of outer products the Hessian by differences of outputs' scores.
+
+    Off the diagonal the blocks change their signs, those along it become the sums of the others beside them.
+
+    Parameters
+    ----------
+    hessian : ndarray of shape (n_parameters, n_parameters), Fortran-ordered
+        Its lower triangle only.
+    n_outputs : int
+    """
+    n = len(hessian) // n_outputs
+    for k in range(n_outputs):
+        for b in range(n):
+            for a in range(b, n):
+                hessian[k * n + a, k * n + b] = 0.0
+    for k in range(n_outputs):
+        for m in range(k + 1, n_outputs):
+            for b in range(n):
+                for a in range(n):
+                    here = hessian[m * n + a, k * n + b]
+                    hessian[m * n + a, k * n + b] = -here
+                    if a >= b:
+                        hessian[k * n + a, k * n + b] += here
+                        hessian[m * n + a, m * n + b] += here

@@ -19,6 +19,7 @@ from ..kernels.interior import (
     advance,
     follow_apart,
     follow_shared,
+    make_laplacian,
     stay_apart,
     stay_shared,
     weigh_columns,
@@ -44,6 +45,8 @@ HOPE = 2.0  # of the wanted gap: what slacks and multipliers leave of it, when t
 DONE = 0.25  # of the wanted gap: less of an output's own share of it does not matter
 NEAR = 1e-2  # the same as `HOPE` of the objective, where no gap is wanted
 ROOM = 2**15  # numbers of weighed rows that are in the cache
+WIDE_ROOM = 2**17  # the same of rows times outputs
+FEW_COLUMNS = 32  # products of blocks of so few are slow, those of all blocks at once are not
 LANES = LINE // 8  # each class fills so many places, or a multiple
 
 
@@ -305,6 +308,8 @@ class Slacks:
         """
         state = self.state
         n_outputs, n_columns = state.parameters.shape
+        if self.shares_slack and n_columns <= FEW_COLUMNS and not self.problem.is_sparse:
+            return solver_of_all(state, self._hessian_at_once())
         sums = self._outer_sums()
         if self.apart:
             factors = {}
@@ -346,6 +351,22 @@ class Slacks:
                 weigh_columns(block.columns, start - part.start, a, b, k, m, start, (weighed, root[:n]))
                 dsyrk(1.0, weighed.T, trans=1, beta=1.0, c=sums[k, m], overwrite_c=1, lower=1)
         return sums
+
+    def _hessian_at_once(self):
+        """The Hessian where all pairs of outputs meet in each row, and their blocks are small."""
+        state, n_outputs = self.state, self.shape[0]
+        root = self.curvature[:-1] * np.sqrt(state.weight * self.curvature[-1])
+        size = state.parameters.size
+        hessian = np.zeros((size, size), order="F")
+        most = max(LANES, WIDE_ROOM // size)
+        for part, block in self.rows.blocks():
+            for start in range(part.start, part.stop, most):
+                stop = min(start + most, part.stop)
+                columns = block.columns[:, start - part.start : stop - part.start]
+                spread = (root[:, np.newaxis, start:stop] * columns).reshape(size, -1)
+                dsyrk(1.0, spread.T, trans=1, beta=1.0, c=hessian, overwrite_c=1, lower=1)
+        make_laplacian(hessian, n_outputs)
+        return hessian
 
     def _bent(self, pairs, part, most):
         """Where rows of a part begin and end, so many at most, and the pairs that meet in hinges there."""
