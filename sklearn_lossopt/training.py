@@ -44,7 +44,9 @@ class Limits:
 
     def is_met(self, certificate, scale):
         """Whether a certified gap is small enough."""
-        return self.tol is not None and certificate.gap <= wanted_gap(self.tol, certificate.objective, scale)
+        if self.tol is None or not np.isfinite(certificate.gap):
+            return False
+        return certificate.gap <= wanted_gap(self.tol, certificate.objective, scale)
 
 
 @dataclass

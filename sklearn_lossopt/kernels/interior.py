@@ -4,7 +4,7 @@
 whole vectors: all lanes of one have the same target. A point is a tuple of u, v, xi and room, a step
 likewise. Products of a hinge's changes, of u and room and of v and xi, are what a predictor leaves out.
 
-Each function takes a goal for the products of u and room, v and xi: ``mu[k]`` times `inverse`, one over a
+Steps have a goal for the products of u and room, v and xi: ``mu[k]`` times `inverse`, one over a
 row's weight in the mean, less `products`. The predictor itself, which ignores these, is for 0; outputs with
 a negative goal are left out.
 """

@@ -25,7 +25,7 @@ from ..kernels.interior import (
     weigh_columns,
 )
 from ..kernels.rows import LINE, aligned_zeros
-from .certified import CertifiedSolver
+from .certified import CertifiedSolver, wanted_gap
 from .second_order import (
     SecondOrder,
     add_sparse_outer,
@@ -39,11 +39,13 @@ from .second_order import (
 from .standardized import StandardizedRows
 
 TO_THE_EDGE = 0.995  # share of the way to the domain's edge that a step takes at most
+LARGEST_INVERSE = 1e4  # of a row's weight, over the mean
+FARTHEST = 1e5  # deviations of a mean from 0, beyond which raw sums of sparse rows lose too many digits
 LEAST_GOAL = 1e-30  # of the mean product
 SMALL = 1e-15  # complementarity at which rounding ends all progress
 HOPE = 2.0  # of the wanted gap: what slacks and multipliers leave of it, when the proof is worth its time
 DONE = 0.25  # of the wanted gap: less of an output's own share of it does not matter
-NEAR = 1e-2  # the same as `HOPE` of the objective, where no gap is wanted
+NEAR = 1e-2  # of the objective: what is left where certificates begin, if no gap is wanted
 ROOM = 2**15  # numbers of weighed rows that are in the cache
 WIDE_ROOM = 2**17  # the same of rows times outputs
 FEW_COLUMNS = 32  # products of blocks of so few are slow, those of all blocks at once are not
@@ -82,7 +84,8 @@ class Point(NamedTuple):
 
     A hinge ``max(0, z)`` is the least xi with ``xi >= 0`` and ``xi - z >= 0``; u in [0, 1] is the multiplier
     of the second and v = 1 - u that of the first. Crammer and Singer's hinges share one xi a row, and their
-    u and v sum to 1. A squared hinge is ``xi^2``: there is no v, and u (or their sum) is 2 xi.
+    u and v sum to 1. A squared hinge is ``xi^2``: there is no v, and u (or their sum) is 2 xi, after a whole
+    step.
     """
 
     u: np.ndarray
@@ -152,8 +155,9 @@ class InteriorSteps(SecondOrder):
 
     def is_due(self, state):
         """Slacks and multipliers tell when a certificate is worth its time."""
-        share = HOPE * self.tol if self.tol else NEAR
-        return state.is_stuck or state.objective.gap <= share * state.objective.objective
+        slacks = state.objective
+        least = HOPE * slacks.wanted(self.tol) if self.tol else NEAR * slacks.objective
+        return state.is_stuck or slacks.gap <= least
 
     def certify(self, problem, state, model):
         """The model's objective and duality gap, from the multipliers."""
@@ -186,8 +190,11 @@ class Slacks:
         self.shape = shape = n_outputs, n_rows
         self.edges = np.append(0, np.cumsum(np.bincount(state.target, minlength=max(n_outputs, 2))))
         # Multipliers of the problem itself are weight times u: it is their products that are to be equal.
-        self.inverse = 1 / (state.weight * len(problem.index))
-        state.weight[1:][state.index[1:] == state.index[:-1]] = 0.0  # what fills vectors
+        # Of rows that hardly count they may be smaller, or these would be all that a step looks at.
+        self.inverse = np.minimum(1 / (state.weight * len(problem.index)), LARGEST_INVERSE)
+        state.weight[1:][state.index[1:] == state.index[:-1]] = (
+            0.0  # what fills vectors: no row is in use twice
+        )
         self.pairs = list(combinations(range(n_outputs), 2))
         n_hinges = 1 if self.apart else n_outputs - 1
         n_slacks = 0 if self.loss >= losses.SQUARED else 1 if self.shares_slack else n_hinges
@@ -229,10 +236,10 @@ class Slacks:
     def choose(self, tol):
         """Choose which groups go on: those whose products still matter for a relative gap. False for none."""
         able = ~self.has_ended & (self.mu >= SMALL)
-        if not able.any():
+        if not (able.any() and np.isfinite(self.objective)):
             return False
         while True:
-            matters = self.mu * self.n_products > self.share * tol * self.objective / len(self.mu)
+            matters = self.mu * self.n_products > self.share * self.wanted(tol) / len(self.mu)
             self.goes_on = able & matters
             if self.goes_on.any():
                 return True
@@ -285,6 +292,10 @@ class Slacks:
         self.mu = (products if self.apart else products.sum(keepdims=True)) / self.n_products
         self.objective = float(self.sums[:, 2].sum()) + self.state.penalty(self.state.parameters)
 
+    def wanted(self, tol):
+        """The gap that ends a fit."""
+        return wanted_gap(tol, self.objective, self.problem.objective_at_zero)
+
     @property
     def gap(self):
         """What the objective is above its dual, once slacks and multipliers fit the parameters."""
@@ -336,7 +347,7 @@ class Slacks:
         b = state.weight * a[-1] if self.shares_slack else state.weight
         pairs = [(k, k) for k in np.flatnonzero(self.goes_on)] if self.apart else self.pairs
         sums = {pair: np.zeros((n_columns, n_columns), order="F") for pair in pairs}
-        if problem.is_sparse:
+        if problem.is_sparse and np.abs(state.shift * state.scale).max() < FARTHEST:
             for start, stop, (k, m) in self._bent(pairs, slice(0, n_rows), n_rows):
                 part = slice(start, stop)
                 weight = b[part] * a[k, part] * (1.0 if k == m else a[m, part])
@@ -344,7 +355,7 @@ class Slacks:
             return sums
         most = max(LANES, ROOM // n_columns)
         room, root = np.empty(n_columns * most), np.empty(most)
-        for part, block in self.rows.blocks():
+        for part, block in self.rows.dense_blocks():
             for start, stop, (k, m) in self._bent(pairs, part, most):
                 n = stop - start
                 weighed = room[: n_columns * n].reshape(n_columns, n)

@@ -126,10 +126,6 @@ class SecondOrder:
         """The rows in use: by class."""
         return problem.index[np.argsort(problem.target[problem.index], kind="stable")]
 
-    def is_due(self, state):
-        """A step costs much more than a certificate."""
-        return True
-
     def model(self, problem, state):
         """The model in the user's coordinates and dtype."""
         coef = state.parameters[:, :-1] * state.scale

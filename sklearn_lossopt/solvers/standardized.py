@@ -1,4 +1,4 @@
-"""The rows in use as second-order methods of several outputs see them: standardized, in float64.
+"""The rows in use as Newton's method of softmax and the interior point see them: standardized, in float64.
 
 Arrays by row and output are laid out by output, (n_outputs, n_rows): NumPy is slow along short lines.
 """
