@@ -116,8 +116,9 @@ def standardized_columns(problem, state, part):
     columns = np.empty((problem.n_features + 1, len(index)))
     columns[-1] = problem.fit_intercept
     shift, scale = state.shift[:, np.newaxis], state.scale[:, np.newaxis]
-    at_once = max(16, BLOCK // 4 // len(columns))  # lines and columns: both should stay in the cache
-    for start in range(0, len(index), at_once):
+    # Lines and columns should both stay in the cache; to slice sparse rows takes longer than that saves.
+    at_once = len(index) if problem.is_sparse else max(16, BLOCK // 4 // len(columns))
+    for start in range(0, len(index), at_once or 1):
         few = slice(start, start + at_once)
         here = columns[:-1, few]
         np.subtract(problem.take(index[few]).T, shift, out=here)
