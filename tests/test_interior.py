@@ -343,15 +343,19 @@ def test_weights_that_differ_by_all_there_is(multi_class, loss, ratio, iris):
     assert model.n_iter_ < 40
 
 
-@EVERY
+@pytest.mark.parametrize("loss", ["hinge", "squared_hinge"])
+@pytest.mark.parametrize("multi_class", ["weston_watkins", "crammer_singer"])
 def test_paths_begin_where_coefficients_vanish(multi_class, loss, iris):
-    """Also where a step leaves no products at all: the point at an alpha so large is 0."""
+    """Of classes of equal size the best intercepts are 0, so all rivals of a row pull alike.
+
+    A step may leave no products at all there, as there are no features to follow.
+    """
     X, y = iris
-    path = regularization_path(hinge(multi_class, loss), X, y, n_alphas=3)
-    coef = hinge(multi_class, loss, alpha=float(path.alphas[0]), tol=1e-8).fit(X, y).coef_
-    spread = X.std(axis=0)
-    assert np.abs(coef * spread).max() < 0.2
-    assert (path.gaps >= 0).all()
+    pull = (2.0 if loss == "squared_hinge" else 1.0) / (1 if multi_class == "weston_watkins" else 2)
+    slopes = pull * (1 - 3 * np.eye(3)[y])
+    gradient = slopes.T @ (X - X.mean(axis=0)) / len(y)
+    path = regularization_path(hinge(multi_class, loss), X, y, n_alphas=2)
+    assert path.alphas[0] == pytest.approx(np.abs(gradient).max() / 0.01, rel=1e-3)
 
 
 @EVERY

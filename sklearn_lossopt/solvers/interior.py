@@ -101,16 +101,7 @@ class Point(NamedTuple):
 
 
 class InteriorSteps(SecondOrder):
-    """Run the method on a problem; a pass is a predictor and corrector step.
-
-    Parameters
-    ----------
-    tol : float or None, default=None
-        Relative gap that the caller waits for: sets when certificates are worth their time.
-    """
-
-    def __init__(self, tol=None):
-        self.tol = tol
+    """Run the method on a problem; a pass is a predictor and corrector step."""
 
     def order(self, problem):
         """Places by class: the rows in use, and the last of each class again where it fills no vector."""

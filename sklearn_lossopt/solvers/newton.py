@@ -52,16 +52,7 @@ def takes(problem):
 
 
 class NewtonSteps(SecondOrder):
-    """Run Newton's method on a problem; a pass is a step.
-
-    Parameters
-    ----------
-    tol : float or None, default=None
-        Relative gap that the caller waits for: sets when certificates are worth their time.
-    """
-
-    def __init__(self, tol=None):
-        self.tol = tol
+    """Run Newton's method on a problem; a pass is a step."""
 
     def order(self, problem):
         """The rows in use: of margins as they are stored."""

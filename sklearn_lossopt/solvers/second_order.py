@@ -90,10 +90,19 @@ class SecondOrderRun:
 
 
 class SecondOrder:
-    """Base of the runners."""
+    """Base of the runners.
+
+    Parameters
+    ----------
+    tol : float or None, default=None
+        Relative gap that the caller waits for: sets when certificates are worth their time.
+    """
 
     certifies = True
     surroundings = one_thread  # of a whole run too: entering it takes as long as a step on a few rows
+
+    def __init__(self, tol=None):
+        self.tol = tol
 
     def start(self, problem, model, rng, previous=None):
         """Prepare steps from `model`."""

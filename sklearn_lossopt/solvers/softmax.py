@@ -47,7 +47,7 @@ class TruncatedObjective(SoftmaxObjective):
         # By output, as the system has them.
         self.scores = np.zeros((problem.n_outputs, len(state.index)))
         if state.parameters.any():
-            self.scores = self.system.scores(state.parameters)
+            self.scores = self.system.rows.scores(state.parameters)
         state.value, self.p = self._value(self.scores, state.parameters)
 
     def derivatives(self):
@@ -56,7 +56,7 @@ class TruncatedObjective(SoftmaxObjective):
 
     def aim(self, direction, is_last):
         """Look in a direction; `is_last` if no step is likely to follow that one."""
-        self.direction, self.along = direction, self.system.scores(direction)
+        self.direction, self.along = direction, self.system.rows.scores(direction)
 
     def at(self, step):
         """The objective at a point along the direction."""

@@ -71,10 +71,6 @@ class SoftmaxSystem:
         self.forms_whole = n_parameters <= MOST_PARAMETERS
         self.rows = StandardizedRows(problem, state)
 
-    def scores(self, vectors):
-        """Scores of all rows, (n_outputs, n_rows)."""
-        return self.rows.scores(vectors)
-
     def gradient(self, p):
         """Gradient of the objective, from the probabilities (n_outputs, n_rows)."""
         state = self.state
