@@ -40,6 +40,7 @@ MINIBATCH_PARAMETERS = {  # and their defaults
     "batch_size": "auto",
     "average": False,
 }
+CERTIFIED_PASSES, MINIBATCH_PASSES = 1000, 200  # at most, where `max_iter` is None
 RETRIES = 8  # of the automatic rate, each at an eighth of the last
 # Fitted attributes that not every fit has.
 OPTIONAL = (
@@ -66,7 +67,7 @@ class BaseLossClassifier(
         "learning_rate": [StrOptions({"auto"}), Interval(Real, 0, None, closed="neither")],
         "schedule": [StrOptions({"auto", *schedules.BY_NAME}), callable],
         "batch_size": [StrOptions({"auto", "full"}), Interval(Integral, 1, None, closed="left")],
-        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "max_iter": [Interval(Integral, 1, None, closed="left"), None],
         "tol": [Interval(Real, 0, None, closed="left"), None],
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
         "early_stopping": [StrOptions({"auto"}), "boolean"],
@@ -152,7 +153,7 @@ class BaseLossClassifier(
                     "early_stopping=True found no rows to hold out: every class has a single row. "
                     "Give X_val and y_val, or set early_stopping=False."
                 )
-        with Tasks(self, (X, y, sample_weight), self.max_iter) as tasks:
+        with Tasks(self, (X, y, sample_weight), self._most_passes(chosen)) as tasks:
             solution, temperature = self._solve(
                 chosen, problem, start, rng, held, stops_early, classes, tasks
             )
@@ -417,7 +418,7 @@ class BaseLossClassifier(
             return self.solver
         if self._minibatch_settings():
             return "momentum"
-        return solvers.choose(problem, self.tol, self.max_iter)
+        return solvers.choose(problem, self.tol, self.max_iter or CERTIFIED_PASSES)
 
     def _warn_of_ignored(self, stacklevel):
         """Tell of parameters that the solver asked for does not have."""
@@ -443,14 +444,21 @@ class BaseLossClassifier(
             )
         return Minibatch(solvers.resolve(chosen), rate, batch_size, bool(self.shuffle), average)
 
-    def _calibration_passes(self):
+    def _most_passes(self, chosen):
+        """`max_iter`, or what suits the solver where that is None."""
+        if self.max_iter is not None:
+            return self.max_iter
+        is_certified = isinstance(solvers.resolve(chosen), solvers.CertifiedSolver)
+        return CERTIFIED_PASSES if is_certified else MINIBATCH_PASSES
+
+    def _calibration_passes(self, most):
         """Passes of a minibatch fit that only serves the temperature.
 
         The automatic rate anneals within them whatever their number; a rate of the user's does not.
         """
         if not self.learning_rate == self.schedule == "auto":
-            return self.max_iter
-        return min(self.max_iter, max(10, self.max_iter // 4))
+            return most
+        return min(most, max(10, most // 4))
 
     def _train(
         self, chosen, problem, start, rng, holdout=None, *, calibrates=False, previous=None, tasks=None
@@ -458,7 +466,7 @@ class BaseLossClassifier(
         """Train; where the automatic rate diverges, which it should not, again at an eighth of it."""
         solver = solvers.resolve(chosen)
         automatic = self.learning_rate == "auto"
-        max_iter, tol, schedule, retries = self.max_iter, self.tol, "constant", 1
+        max_iter, tol, schedule, retries = self._most_passes(chosen), self.tol, "constant", 1
         if isinstance(solver, solvers.CertifiedSolver):
             if calibrates and tol is not None:
                 tol = tol_of_calibration(tol, problem)
@@ -470,7 +478,7 @@ class BaseLossClassifier(
             schedule = self.schedule
             retries = RETRIES if automatic else 1
             if calibrates:
-                max_iter = self._calibration_passes()
+                max_iter = self._calibration_passes(max_iter)
         for _ in range(retries):
             solution = train(
                 runner,

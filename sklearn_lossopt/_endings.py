@@ -36,7 +36,7 @@ def warn_of_end(estimator, solution, *, in_stream):
     elif solution.status == "max_iter" and estimator.tol is not None and not in_stream:
         warnings.warn(
             f"{name} was still improving by more than tol={estimator.tol:g} when it reached "
-            f"max_iter={estimator.max_iter} passes. Raise max_iter or learning_rate, or scale the features.",
+            f"max_iter={solution.n_iter} passes. Raise max_iter or learning_rate, or scale the features.",
             ConvergenceWarning,
             stacklevel=5,
         )

@@ -272,7 +272,7 @@ ESTIMATORS += [
 
 
 @patch.multiple(dual, LONG_PASS=0.0, SHARE_OF_COPIES=np.inf)  # threads on little data too
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(
     table=tables(),
     estimator=st.sampled_from(ESTIMATORS),

@@ -43,10 +43,10 @@ def test_tall_tables_of_few_features():
         (LinearSVMClassifier(loss="squared_hinge", calibration=None), "newton"),
         (LinearSVMClassifier(calibration=None), Relay),
     ):
-        chosen = choose(model._prepare(X, y, None)[0], 1e-4, 200)
+        chosen = choose(model._prepare(X, y, None)[0], 1e-4, 1000)
         assert chosen == expected or (isinstance(chosen, Relay) and expected is Relay)
     few, labels = X[:300], y[:300]
-    assert choose(LinearSVMClassifier(calibration=None)._prepare(few, labels, None)[0], 1e-4, 200) == (
+    assert choose(LinearSVMClassifier(calibration=None)._prepare(few, labels, None)[0], 1e-4, 1000) == (
         "interior_point"
     )
 
@@ -56,7 +56,7 @@ def test_auto_risks_no_minutes_for_a_second():
     model = LinearSVMClassifier(multi_class="ovr", calibration=None)
     for shape, is_relay in (((12_000, 40), True), ((8_000, 1_000), False)):
         X, y = rng.normal(size=shape).astype(np.float32), rng.integers(0, 5, shape[0])
-        chosen = choose(model._prepare(X, y, None)[0], 1e-4, 200)
+        chosen = choose(model._prepare(X, y, None)[0], 1e-4, 1000)
         assert isinstance(chosen, Relay) if is_relay else chosen == "sdca"
 
 
@@ -110,15 +110,18 @@ def test_gaps_tell_the_pass_that_a_relay_waits_for():
 
 
 def test_a_relay_hands_over_while_there_is_time():
-    def until(now, gap, latest, most, before=()):
-        runner = Relay(SDCA(), Newton(), 100, latest, most).runner(tol=1e-4, shuffle=True)
+    def until(now, gap, latest, most, before=(), **hope):
+        runner = Relay(SDCA(), Newton(), 100, latest, most, **hope).runner(tol=1e-4, shuffle=True)
         seen = [*before, (now, gap, 1e-4)]
         return runner.extended(RelayRun("sdca", None, None, None, now, now, seen=seen))
 
     assert until(100, 1e-2, 160, 200) == 100  # no hope
     assert until(100, 1.5e-4, 160, 200) == 132  # soon
     assert until(100, 2.5e-4, 160, 200) == 160  # perhaps: ask again while there is time
+    assert until(100, 4e-4, 160, 200) == 100
+    assert until(100, 4e-4, 160, 200, hope=2.0) == 160
     assert until(160, 2.5e-4, 160, 200) == 160
+    assert until(160, 4e-4, 160, 200, hope=2.0) == 160
     assert until(160, 1.2e-4, 160, 200) == np.inf  # near, and no second chance
     assert until(160, 1.2e-4, 160, 160) == 160
     assert until(160, 2e-4, 160, 200, before=[(64, 1e-2, 1e-4)]) == 160  # steep so far, but the end is not

@@ -278,7 +278,7 @@ def test_certificates_wait_for_the_wanted_gap(breast_cancer):
     stuck = LinearSVMClassifier(solver="interior_point", alpha=1e-3, calibration=None, tol=1e-14)
     with pytest.warns(ConvergenceWarning):
         stuck.fit(X, y)
-    assert stuck.n_iter_ < stuck.max_iter  # rounding ends it
+    assert stuck.n_iter_ < 200  # rounding ends it
     tight = LinearSVMClassifier(solver="interior_point", alpha=1e-3, calibration=None, tol=1e-9).fit(X, y)
     assert tight.dual_gap_ <= 1e-9 * tight.loss_curve_[-1]
     assert len(tight.dual_gap_curve_) <= 3
@@ -309,7 +309,7 @@ def test_an_objective_that_is_not_finite_ends(multi_class, loss, iris):
         warnings.simplefilter("ignore")
         model.fit(X, y)
     assert not model.converged_
-    assert model.n_iter_ < model.max_iter
+    assert model.n_iter_ < 200
 
 
 @EVERY

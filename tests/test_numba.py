@@ -30,11 +30,10 @@ warnings.simplefilter("ignore")
 from sklearn_lossopt import SoftmaxClassifier, LinearSVMClassifier
 from sklearn_lossopt.kernels import _jit
 X = np.random.default_rng(0).normal(size=(60, 4)); y = np.arange(60) % 3
-for rows in (X, sparse.csr_array(X.astype(np.float32))):
-    a = SoftmaxClassifier(solver="momentum", max_iter=2, random_state=0).fit(rows, y)
-    b = SoftmaxClassifier(solver="sdca", max_iter=2, random_state=0).fit(rows, y)
-    LinearSVMClassifier(max_iter=2, solver="adam").fit(rows, y)
-    LinearSVMClassifier(max_iter=2).fit(rows, y)
+rows = sparse.csr_array(X.astype(np.float32))
+a = SoftmaxClassifier(solver="momentum", max_iter=2, random_state=0).fit(X, y)
+b = SoftmaxClassifier(solver="sdca", max_iter=2, random_state=0).fit(rows, y)
+LinearSVMClassifier(max_iter=2, calibration=None).fit(X, y)
 stats = [kernel.stats for kernel in _jit.kernels]
 print(sum(sum(s.cache_misses.values()) for s in stats), sum(sum(s.cache_hits.values()) for s in stats))
 print(np.abs(a.coef_).sum() + np.abs(b.coef_).sum())
@@ -97,11 +96,10 @@ import hashlib, warnings
 import numpy as np
 from sklearn_lossopt import LinearSVMClassifier
 warnings.simplefilter("ignore")
-X = np.random.default_rng(0).normal(size=(301, 17))
+X = np.random.default_rng(0).normal(size=(301, 17)).astype(np.float32)
 y = np.arange(301) % 3
-for dtype in (np.float64, np.float32):
-    model = LinearSVMClassifier(solver="sdca", calibration=None, max_iter=10, tol=None, random_state=0)
-    print(hashlib.md5(model.fit(X.astype(dtype), y).coef_.tobytes()).hexdigest())
+model = LinearSVMClassifier(solver="sdca", calibration=None, max_iter=10, tol=None, random_state=0)
+print(hashlib.md5(model.fit(X, y).coef_.tobytes()).hexdigest())
 """
 
 
@@ -148,8 +146,7 @@ numba.core.caching.FunctionCache.__init__ = refuse
     assert not list(copy_of_package.rglob("*.nbi"))
     blocked = copy_of_package / "a file, not a folder"
     blocked.touch()
-    where = {"package_parent": copy_of_package, "NUMBA_CACHE_DIR": str(blocked / "cache")}
-    assert run(RUN_SHORT, **where)[1] == refused[1]
+    assert run(RUN_SHORT, NUMBA_CACHE_DIR=str(blocked / "cache"))[1] == refused[1]
 
 
 def test_without_jit():

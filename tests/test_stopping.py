@@ -87,11 +87,20 @@ def test_class_weights_count_in_validation_and_huge_weights_do_not_overflow(thre
     assert curves[0] == pytest.approx(curves[1])
 
 
+@pytest.mark.parametrize(("solver", "most"), [("sdca", 1000), ("momentum", 200)])
+def test_passes_where_max_iter_is_none(solver, most):
+    X, y = np.random.default_rng(0).normal(size=(12, 2)), np.arange(12) % 2
+    model = SoftmaxClassifier(solver=solver, tol=None, random_state=0)
+    assert model.fit(X, y).n_iter_ == most
+    given = SoftmaxClassifier(solver=solver, tol=None, random_state=0, max_iter=most)
+    assert (model.coef_ == given.fit(X, y).coef_).all()  # so the rate's schedule ends there too
+
+
 def test_tol_stops_and_max_iter_warns(three):
     X, y = three
     model = SoftmaxClassifier(alpha=0.1, learning_rate=0.1, batch_size="full", random_state=0)
     assert model.fit(X, y).converged_
-    assert model.n_iter_ < model.max_iter
+    assert model.n_iter_ < 200
     drop = model.loss_curve_[-6] - model.loss_curve_[-1]
     assert drop <= 5 * model.tol * model.loss_curve_[-1]
     with pytest.warns(ConvergenceWarning, match="still improving by more than tol=0.0001 .* max_iter=3"):

@@ -7,7 +7,7 @@ measured, as docs/solvers.md tells; only ratios of times of the same loss matter
 from ..kernels import losses
 from . import interior, margins, newton, truncated
 from .dual import SDCA, row_time
-from .relay import Relay
+from .relay import NEARLY, Relay
 from .second_order import OUTPUTS_APART
 
 FEW_PARAMETERS = 200  # second order at once: a few milliseconds, whatever the features' scale
@@ -16,14 +16,16 @@ FEW_PRODUCTS = 2_000_000  # of rows, features and outputs
 LITTLE_TIME = {"newton": 1e8, "interior_point": 2e7}  # more is not risked where dual ascent may need a tenth
 TIGHT = 1e-6  # relative gaps that second-order methods reach sooner
 LONG_TIME = {"newton": 3e10, "interior_point": 6e9}  # it may take several times as many steps as expected
-DEAREST = {"newton": 30, "interior_point": 10}  # times what all passes of dual ascent take that there may be
+DEAREST = {"newton": 6, "interior_point": 2}  # times what all passes of dual ascent take that there may be
 HEAD_START = 0.8  # of dual ascent, as a share of a second-order method's time
+GOES_ON = {"newton": 2, "interior_point": 5}  # times that, where gaps say that dual ascent will soon be there
+HOPE = {"newton": NEARLY, "interior_point": 2.0}  # times which: hinges' gaps fall faster as kappa is halved
 LEAST_PASSES = 6
 MOST_PASSES = 0.7  # as a share of max_iter
 FREE_MEMORY = 2**29  # bytes of variables by row and output that are never too many
 
 VISITS, HESSIANS = 6, 2.2  # of Newton's method for losses of margins
-OVER_ONE = 0.5  # what `row_time` says of dual ascent over its time, certificates too, where outputs are few
+OVER_ONE = 0.5  # what `row_time` says of dual ascent over its time, certificates too, of one output
 PRODUCT, ENTRY = 0.1, 120.0  # of Newton's: a multiply-add of a Hessian, arrays by row and output
 STEPS = {"newton": 6, "interior_point": 13}
 # Of a step of the interior point: by row and output, by number of theirs; a multiply-add; calls.
@@ -86,10 +88,10 @@ def choose(problem, tol, max_iter):
     passes = round(min(head_start, MOST_PASSES * max_iter, max_iter - steps))
     if passes < LEAST_PASSES:
         return second
-    most = round(min(2 * head_start, max_iter))
+    most = round(min(GOES_ON[second] * head_start, max_iter))
     latest = max(passes, min(most, max_iter - round(USUAL * steps)))
     follower = newton.Newton() if second == "newton" else interior.InteriorPoint()
-    return Relay(SDCA(), follower, passes, latest, most)
+    return Relay(SDCA(), follower, passes, latest, most, HOPE[second])
 
 
 def _second_order_time(problem, name):
@@ -102,7 +104,8 @@ def _second_order_time(problem, name):
     if problem.loss in OUTPUTS_APART:
         visit, hessian = margins.times(problem)
         factors = n_outputs * n_columns**3 / 3
-        return OVER_ONE * (VISITS * visit + HESSIANS * (hessian + PRODUCT * factors))
+        over = OVER_ONE if n_outputs == 1 else 1.0
+        return over * (VISITS * visit + HESSIANS * (hessian + PRODUCT * factors))
     products = n_rows * n_outputs * n_columns**2 + n_rows * (n_outputs * n_columns) ** 2 / 2
     factors = (n_outputs * n_columns) ** 3 / 3
     return STEPS[name] * (PRODUCT * (products + factors) + ENTRY * n_rows * n_outputs)

@@ -28,14 +28,17 @@ class Relay(CertifiedSolver):
         The last pass after which the second has time enough.
     most : int
         Passes that the first may take if it is nearly there.
+    hope : float, default=NEARLY
+        Passes expected, over `most`, at which the first goes on while it can be asked again.
     """
 
-    def __init__(self, first, second, passes, latest, most):
+    def __init__(self, first, second, passes, latest, most, hope=NEARLY):
         self.first = first
         self.second = second
         self.passes = passes
         self.latest = latest
         self.most = most
+        self.hope = hope
 
     def runner(self, tol, shuffle, n_jobs=1):
         runners = [solver.runner(tol, shuffle, n_jobs) for solver in (self.first, self.second)]
@@ -107,7 +110,7 @@ class RelayRunner:
         """The pass after which the second takes over: this one, or later if the first is nearly there."""
         now, latest, most = state.n_passes, self.relay.latest, self.relay.most
         expected = passes_expected(state.seen)
-        if expected > NEARLY * most:
+        if expected > self.relay.hope * most:
             return now
         if now < latest:
             return max(now + 1, min(expected, latest))
@@ -158,5 +161,5 @@ def passes_expected(seen, highest=math.inf):
         before, gap_before = early[-1]
         power = min(math.log(gap_before / gap) / math.log(passes / before), highest)
     more = math.log(gap / wanted)
-    # Beyond e times as many nobody waits, and the power says little.
-    return math.ceil(passes * math.exp(more / power)) if more < power else math.inf
+    # Beyond seven times as many nobody waits, and the power says little.
+    return math.ceil(passes * math.exp(more / power)) if more < 2 * power else math.inf
