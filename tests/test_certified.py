@@ -214,9 +214,8 @@ def test_a_rare_class_has_its_intercept_soon(n_classes):
     assert model.n_iter_ <= 25  # 42 to 52 where the intercept's scale does not know of the share
 
 
-@pytest.mark.parametrize(("alpha", "is_halved"), [(1e-4, True), (0.01, False)])
-def test_kappa_of_hinges_is_halved_early_only_where_the_proximal_point_lags(alpha, is_halved, digits):
-    X, y = digits  # separable: a weak penalty has a far optimum
+def ascent_on(X, y, penalty):
+    """Dual ascent of Weston and Watkins's hinge, and its run."""
     problem = Problem(
         rows=as_rows(X),
         index=np.arange(len(y), dtype=np.int32),
@@ -224,19 +223,45 @@ def test_kappa_of_hinges_is_halved_early_only_where_the_proximal_point_lags(alph
         weight=np.ones(len(y)),
         loss=WESTON_WATKINS,
         n_outputs=10,
-        penalty=ElasticNet(alpha),
+        penalty=penalty,
         fit_intercept=True,
     )
     ascent = dual.DualAscent(None, True)
-    state = ascent.start(problem, problem.model(), np.random.default_rng(0))
+    return problem, ascent, ascent.start(problem, problem.model(), np.random.default_rng(0))
+
+
+@pytest.mark.parametrize(("alpha", "is_halved"), [(1e-4, True), (0.01, False)])
+def test_kappa_of_hinges_is_halved_early_only_where_the_proximal_point_lags(alpha, is_halved, digits):
+    # Separable: a weak penalty has a far optimum.
+    problem, ascent, state = ascent_on(*digits, ElasticNet(alpha))
     kappa = state.kappa
     assert kappa > 0
     for _ in range(40):
         ascent.run_pass(problem, state, 1.0)
     assert state.kappa == (kappa / 2 if is_halved else kappa)
-    for _ in range(100):
-        ascent.run_pass(problem, state, 1.0)
-    assert state.kappa < kappa  # from pass 128 on it is halved anyway
+
+
+@pytest.mark.parametrize(
+    ("l1_ratio", "n_passes", "of_rows", "of_point", "is_halved"),
+    [
+        (0.0, 64, 1.0, 1.9, False),
+        (0.0, 64, 1.0, 2.1, True),
+        (0.0, 128, 1e-6, 4e-7, False),
+        (0.0, 128, 1e-6, 6e-7, True),
+        (0.0, 128, 1e-2, 0.0, True),  # of an objective of about 1: far from the optimum
+        (0.5, 128, 1e-6, 0.0, True),  # not the parts of a gap
+    ],
+)
+def test_when_kappa_of_hinges_is_halved(
+    l1_ratio, n_passes, of_rows, of_point, is_halved, digits, monkeypatch
+):
+    problem, ascent, state = ascent_on(*digits, ElasticNet(1e-4, l1_ratio))
+    monkeypatch.setattr(ascent, "_guess", lambda *_: (1.0, of_rows, of_point))
+    kappa = state.kappa
+    state.n_passes = state.loosens_at = n_passes
+    assert ascent._loosen(problem, state) == is_halved
+    assert state.kappa == (kappa / 2 if is_halved else kappa)
+    assert state.loosens_at == 2 * n_passes
 
 
 def test_verbose_names_the_gap(digits, caplog):

@@ -47,9 +47,10 @@ INTERCEPT_SHARE = 0.2
 # at least so much, and of logistic losses, whose rare classes pull it with a curvature of their share alone,
 # 1 / the rarest class's share (but at most the number of rows, which makes a row's curvature 1).
 LEAST_INTERCEPT_SCALE = 100.0
-# Hinges take many passes anyway: before this one kappa is halved only if the proximal point's part of the gap
-# is more than so many times that of the rows. (Smooth losses converge so fast that what takes long lags.)
-LOOSENS_SURELY_AT, LAG = 128, 2.0
+# Hinges take many passes anyway: kappa is halved only if the proximal point's part of the gap is more than so
+# many times that of the rows, before that pass and after it; then also while the gap is more than such a part
+# of the objective. (Smooth losses converge so fast that what takes long lags.)
+MANY_PASSES, LAG, LATER_LAG, FAR = 128, 2.0, 0.5, 4e-3
 # What a thread counts its own changes for, with n_jobs of them: n_jobs is safe whatever the data, 1 is not;
 # this much between them has done on all data so far, and where a gap rises it becomes n_jobs.
 SPREAD = 0.4
@@ -281,12 +282,12 @@ class DualAscent:
         """Whether a certificate is worth its time now."""
         return state.due.is_now(state.n_passes) and not state.is_hopeless
 
+    def _can_split(self, problem):
+        """Whether the two parts of a guess are the gap."""
+        return problem.penalty.l1 == 0 < problem.penalty.l2
+
     def _can_guess(self, problem):
-        return (
-            bool(self.tol)
-            and problem.penalty.l1 == 0 < problem.penalty.l2
-            and (len(problem.index) >= 4 * SAMPLE)
-        )
+        return bool(self.tol) and self._can_split(problem) and len(problem.index) >= 4 * SAMPLE
 
     def _is_hopeless(self, problem, state):
         """Whether a sample of the rows says that the gap is still too large: a certificate costs passes."""
@@ -298,8 +299,7 @@ class DualAscent:
         loss, of_rows, of_penalty = self._guess(problem, state, model)
         gap = of_rows + of_penalty
         state.guess = gap
-        objective = loss + problem.penalty.l2 / 2 * sum_sizes(model.coef)[1]
-        wanted = SLACK * self._wanted(problem, objective)
+        wanted = SLACK * self._wanted(problem, self._objective(problem, loss, model))
         state.due.see_guess(state.n_passes, gap, wanted)
         if state.n_passes >= state.due.latest:
             return False  # where gaps rise, only certificates tell
@@ -325,6 +325,10 @@ class DualAscent:
         )
         center, by_column = state.center, not problem.is_sparse
         return loss, of_rows, distance(state.arrays.primal, center.coef, center.stretch, by_column)
+
+    def _objective(self, problem, loss, model):
+        """The objective, by a guess of the loss."""
+        return loss + problem.penalty.l2 / 2 * sum_sizes(model.coef)[1]
 
     def _wanted(self, problem, objective):
         """The gap that the caller waits for."""
@@ -421,13 +425,21 @@ class DualAscent:
             return False
         state.loosens_at *= 2
         model = self.model(problem, state)
-        if problem.loss in HINGES and state.n_passes < LOOSENS_SURELY_AT:
-            _, of_rows, of_penalty = self._guess(problem, state, model)
-            if of_penalty <= LAG * of_rows:
-                return False
+        if problem.loss in HINGES and not self._lags(problem, state, model):
+            return False
         state.kappa /= 2
         self._place(problem, state, model)
         return True
+
+    def _lags(self, problem, state, model):
+        """Whether it is the proximal point that keeps the gap of hinges large."""
+        loss, of_rows, of_penalty = self._guess(problem, state, model)
+        if state.n_passes < MANY_PASSES:
+            return of_penalty > LAG * of_rows
+        if not self._can_split(problem):
+            return True
+        is_far = of_rows + of_penalty > FAR * self._objective(problem, loss, model)
+        return is_far or of_penalty > LATER_LAG * of_rows
 
     def _move_center(self, problem, state):
         """The outer step: extrapolate the proximal point, or begin momentum anew where it leads uphill."""
