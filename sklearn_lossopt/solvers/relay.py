@@ -155,8 +155,8 @@ def passes_expected(seen, highest=math.inf):
     if not 0 < wanted < gap < math.inf:
         return math.inf
     power = USUAL_POWER
-    # Certificates of neighbouring passes tell nothing of how gaps fall.
-    early = [(p, g) for p, g, _ in seen if 1 <= p <= 0.75 * passes and g < math.inf]
+    # Certificates of neighbouring passes tell nothing of how gaps fall: they go up and down.
+    early = [(p, g) for p, g, _ in seen if 1 <= p <= passes / 2 and g < math.inf]
     if early:
         before, gap_before = early[-1]
         power = min(math.log(gap_before / gap) / math.log(passes / before), highest)
