@@ -418,7 +418,7 @@ class BaseLossClassifier(
             return self.solver
         if self._minibatch_settings():
             return "momentum"
-        return solvers.choose(problem, self.tol, self.max_iter or CERTIFIED_PASSES)
+        return solvers.choose(problem, self.tol, self._most_passes("sdca"))
 
     def _warn_of_ignored(self, stacklevel):
         """Tell of parameters that the solver asked for does not have."""

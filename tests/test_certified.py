@@ -242,26 +242,35 @@ def test_kappa_of_hinges_is_halved_early_only_where_the_proximal_point_lags(alph
 
 
 @pytest.mark.parametrize(
-    ("l1_ratio", "n_passes", "of_rows", "of_point", "is_halved"),
+    ("n_copies", "l1_ratio", "n_passes", "gap_before", "parts", "is_halved"),
     [
-        (0.0, 64, 1.0, 1.9, False),
-        (0.0, 64, 1.0, 2.1, True),
-        (0.0, 128, 1e-6, 4e-7, False),
-        (0.0, 128, 1e-6, 6e-7, True),
-        (0.0, 128, 1e-2, 0.0, True),  # of an objective of about 1: far from the optimum
-        (0.5, 128, 1e-6, 0.0, True),  # not the parts of a gap
+        (3, 0.0, 64, 1.0, (1.0, 1.9), False),
+        (3, 0.0, 64, 1.0, (1.0, 2.1), True),
+        (3, 0.0, 128, 1.0, (1e-6, 4e-7), False),
+        (3, 0.0, 128, 1.0, (1e-6, 6e-7), True),
+        (3, 0.0, 128, 1.0, (3e-3, 0.0), False),  # of an objective of about 1
+        (3, 0.0, 128, 1.0, (5e-3, 0.0), True),  # far from the optimum
+        (3, 0.0, 128, 3e-6, (1e-6, 0.0), False),
+        (3, 0.0, 128, 2.5e-6, (1e-6, 0.0), True),  # it hardly falls
+        (3, 0.5, 128, 1.0, (1e-6, 0.0), True),  # not the parts of a gap
+        (1, 0.0, 128, 1.0, (1e-6, 0.0), True),  # little data
     ],
 )
 def test_when_kappa_of_hinges_is_halved(
-    l1_ratio, n_passes, of_rows, of_point, is_halved, digits, monkeypatch
+    n_copies, l1_ratio, n_passes, gap_before, parts, is_halved, digits, monkeypatch
 ):
-    problem, ascent, state = ascent_on(*digits, ElasticNet(1e-4, l1_ratio))
-    monkeypatch.setattr(ascent, "_guess", lambda *_: (1.0, of_rows, of_point))
+    X, y = digits
+    problem, ascent, state = ascent_on(
+        np.tile(X, (n_copies, 1)), np.tile(y, n_copies), ElasticNet(1e-4, l1_ratio)
+    )
+    monkeypatch.setattr(ascent, "_guess", lambda *_: (1.0, *parts))
     kappa = state.kappa
     state.n_passes = state.loosens_at = n_passes
+    state.last_check = n_passes // 2, gap_before
     assert ascent._loosen(problem, state) == is_halved
     assert state.kappa == (kappa / 2 if is_halved else kappa)
-    assert state.loosens_at == 2 * n_passes
+    assert state.loosens_at == (2 * n_passes if is_halved or n_passes < 128 else 1.5 * n_passes)
+    assert state.last_check == (n_passes, sum(parts))
 
 
 def test_verbose_names_the_gap(digits, caplog):

@@ -51,6 +51,25 @@ def test_tall_tables_of_few_features():
     )
 
 
+def test_head_starts():
+    """As long as the second takes; how much longer depends on how sure that is."""
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(20_000, 30)).astype(np.float32), rng.integers(0, 5, 20_000)
+    for model, goes_on, hope in (
+        (LinearSVMClassifier(calibration=None), 3, 1.5),
+        (LinearSVMClassifier(loss="squared_hinge", multi_class="ovr", calibration=None), 2, 1.05),
+        (SoftmaxClassifier(), 2, 1.05),
+    ):
+        problem = model._prepare(X, y, None)[0]
+        relay = model._choose(problem)  # max_iter is None
+        assert relay.most == pytest.approx(goes_on * relay.passes, abs=2)
+        assert relay.hope == hope
+        again = choose(problem, 1e-4, 1000)
+        assert (again.passes, again.latest, again.most) == (relay.passes, relay.latest, relay.most)
+    few = LinearSVMClassifier(calibration=None, max_iter=100)
+    assert few._choose(few._prepare(X, y, None)[0]).most <= 100
+
+
 def test_auto_risks_no_minutes_for_a_second():
     rng = np.random.default_rng(0)
     model = LinearSVMClassifier(multi_class="ovr", calibration=None)
@@ -105,6 +124,10 @@ def test_gaps_tell_the_pass_that_a_relay_waits_for():
     assert passes_expected([(100, 2e-4, 1e-4)]) == np.ceil(100 * 2 ** (2 / 3))  # what is usual
     assert passes_expected(gaps, highest=1.0) == np.ceil(64 * 1e4 / 64**2)
     assert passes_expected([(8, np.inf, 1e-4), (100, 2e-4, 1e-4)]) == np.ceil(100 * 2 ** (2 / 3))
+    # The trend is that since half as many passes: later certificates go up and down.
+    assert passes_expected([(50, 16e-4, 1e-4), (60, 5e-4, 1e-4), (100, 4e-4, 1e-4)]) == 200
+    assert passes_expected([(50, 9e-2, 1e-4), (100, 3e-2, 1e-4)]) == np.inf  # 36 times as many
+    assert 500 < passes_expected([(50, 8e-3, 1e-4), (100, 2.5e-3, 1e-4)]) < 700
     assert passes_expected([(8, 0.1, 1e-4), (64, 0.2, 1e-4)]) == np.inf  # it rose
     assert passes_expected([(8, 0.1, 1e-4), (64, 0.09, 1e-4)]) == np.inf  # much too far
 
@@ -122,6 +145,7 @@ def test_a_relay_hands_over_while_there_is_time():
     assert until(100, 4e-4, 160, 200, hope=2.0) == 160
     assert until(160, 2.5e-4, 160, 200) == 160
     assert until(160, 4e-4, 160, 200, hope=2.0) == 160
+    assert until(100, 5.9e-4, 900, 1000) == 200  # asked again after as many as the first time
     assert until(160, 1.2e-4, 160, 200) == np.inf  # near, and no second chance
     assert until(160, 1.2e-4, 160, 160) == 160
     assert until(160, 2e-4, 160, 200, before=[(64, 1e-2, 1e-4)]) == 160  # steep so far, but the end is not

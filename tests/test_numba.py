@@ -146,7 +146,8 @@ numba.core.caching.FunctionCache.__init__ = refuse
     assert not list(copy_of_package.rglob("*.nbi"))
     blocked = copy_of_package / "a file, not a folder"
     blocked.touch()
-    assert run(RUN_SHORT, NUMBA_CACHE_DIR=str(blocked / "cache"))[1] == refused[1]
+    where = {"package_parent": copy_of_package, "NUMBA_CACHE_DIR": str(blocked / "cache")}
+    assert run(RUN_SHORT, **where)[1] == refused[1]
 
 
 def test_without_jit():

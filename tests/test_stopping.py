@@ -96,6 +96,12 @@ def test_passes_where_max_iter_is_none(solver, most):
     assert (model.coef_ == given.fit(X, y).coef_).all()  # so the rate's schedule ends there too
 
 
+def test_warning_names_the_passes_where_max_iter_is_none(three):
+    model = SoftmaxClassifier(solver="sgd", learning_rate=1e-3, tol=1e-12, random_state=0)
+    with pytest.warns(ConvergenceWarning, match="max_iter=200 passes"):
+        model.fit(*three)
+
+
 def test_tol_stops_and_max_iter_warns(three):
     X, y = three
     model = SoftmaxClassifier(alpha=0.1, learning_rate=0.1, batch_size="full", random_state=0)

@@ -1,6 +1,6 @@
 """Seconds of each certified solver, and of what "auto" picks, to a relative gap of 1e-4, one thread.
 
-This is what the rules of `solvers/choice.py` are measured by. A fit that does not get there in 200 passes
+This is what the rules of `solvers/choice.py` are measured by. A fit that does not get there in its passes
 is shown with the gap that it ends at; "-" means that the solver does not take the problem, or that its
 matrices would be too large.
 """

@@ -49,8 +49,9 @@ INTERCEPT_SHARE = 0.2
 LEAST_INTERCEPT_SCALE = 100.0
 # Hinges take many passes anyway: kappa is halved only if the proximal point's part of the gap is more than so
 # many times that of the rows, before that pass and after it; then also while the gap is more than such a part
-# of the objective. (Smooth losses converge so fast that what takes long lags.)
-MANY_PASSES, LAG, LATER_LAG, FAR = 128, 2.0, 0.5, 4e-3
+# of the objective, or where it falls by less than such a power of the passes. (Smooth losses converge so fast
+# that what takes long lags. Where there is L1, no L2, or little data, the two parts do not tell.)
+MANY_PASSES, LAG, LATER_LAG, FAR, LEAST_POWER = 128, 2.0, 0.5, 4e-3, 1.5
 # What a thread counts its own changes for, with n_jobs of them: n_jobs is safe whatever the data, 1 is not;
 # this much between them has done on all data so far, and where a gap rises it becomes n_jobs.
 SPREAD = 0.4
@@ -131,7 +132,8 @@ class DualRun:
     kappa: float = 0.0
     least_pull: float = 0.0
     least_intercept_scale: float = 0.0
-    loosens_at: int | None = None  # the pass after which kappa is halved
+    loosens_at: int | None = None  # the pass after which kappa may be halved
+    last_check: tuple = (1, math.inf)  # of kappa: the pass, and the gap guessed then
     spread: float = 1.0  # see `kernels.dual.dual_pass`
     n_passes: int = 0
     n_steps: int = 0
@@ -283,11 +285,11 @@ class DualAscent:
         return state.due.is_now(state.n_passes) and not state.is_hopeless
 
     def _can_split(self, problem):
-        """Whether the two parts of a guess are the gap."""
-        return problem.penalty.l1 == 0 < problem.penalty.l2
+        """Whether a guess's two parts are the gap, of so many rows that chance does not count."""
+        return problem.penalty.l1 == 0 < problem.penalty.l2 and len(problem.index) >= 4 * SAMPLE
 
     def _can_guess(self, problem):
-        return bool(self.tol) and self._can_split(problem) and len(problem.index) >= 4 * SAMPLE
+        return bool(self.tol) and self._can_split(problem)
 
     def _is_hopeless(self, problem, state):
         """Whether a sample of the rows says that the gap is still too large: a certificate costs passes."""
@@ -423,10 +425,11 @@ class DualAscent:
         """Let the proximal point go by larger steps where many have not been enough; say whether it did."""
         if state.n_passes != state.loosens_at:
             return False
-        state.loosens_at *= 2
         model = self.model(problem, state)
         if problem.loss in HINGES and not self._lags(problem, state, model):
+            state.loosens_at += state.n_passes // (1 if state.n_passes < MANY_PASSES else 2)
             return False
+        state.loosens_at *= 2
         state.kappa /= 2
         self._place(problem, state, model)
         return True
@@ -434,12 +437,14 @@ class DualAscent:
     def _lags(self, problem, state, model):
         """Whether it is the proximal point that keeps the gap of hinges large."""
         loss, of_rows, of_penalty = self._guess(problem, state, model)
+        gap = of_rows + of_penalty
+        passes, gap_before = state.last_check
+        state.last_check = state.n_passes, gap
         if state.n_passes < MANY_PASSES:
             return of_penalty > LAG * of_rows
-        if not self._can_split(problem):
+        if not self._can_split(problem) or gap > FAR * self._objective(problem, loss, model):
             return True
-        is_far = of_rows + of_penalty > FAR * self._objective(problem, loss, model)
-        return is_far or of_penalty > LATER_LAG * of_rows
+        return of_penalty > LATER_LAG * of_rows or gap > gap_before * (passes / state.n_passes) ** LEAST_POWER
 
     def _move_center(self, problem, state):
         """The outer step: extrapolate the proximal point, or begin momentum anew where it leads uphill."""

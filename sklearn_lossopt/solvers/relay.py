@@ -1,9 +1,9 @@
 """Dual ascent first, a second-order method after it where that has not been enough.
 
 How many passes dual ascent needs cannot be told from the data's statistics: separable classes and nearly
-dependent features make it slow. How long a second-order method takes can. So dual ascent gets a share of that
-time, counted in passes (not by a clock: the same data give the same bits). Where its gaps say by then that it
-will soon be there, it goes on.
+dependent features make it slow. How long a second-order method takes can. So dual ascent gets as much time,
+counted in passes (not by a clock: the same data give the same bits). Where its gaps say by then that it will
+soon be there, it goes on, and is asked again.
 """
 
 import math
@@ -113,7 +113,7 @@ class RelayRunner:
         if expected > self.relay.hope * most:
             return now
         if now < latest:
-            return max(now + 1, min(expected, latest))
+            return max(now + 1, min(expected, now + self.relay.passes, latest))
         # Now or never: near the end gaps fall more slowly than before.
         expected = passes_expected(state.seen, highest=USUAL_POWER)
         return math.inf if latest < most and expected <= NEARLY * most else now
