@@ -96,3 +96,31 @@ def test_complete_hessian(rng):
     lift = np.trace(start + diagonal) / size / N_OUTPUTS
     flat = np.kron(np.ones((N_OUTPUTS, N_OUTPUTS)), lift * np.eye(N_COLUMNS))
     assert hessian == pytest.approx(start + diagonal + np.tril(flat))
+
+
+@pytest.mark.parametrize("neighbour", ["target", "root", "p"])
+def test_where_arrays_lie_changes_no_bits(rng, neighbour):
+    """The compiler checks loops that write for overlaps with what they read, by ranges that are too wide."""
+    n_rows, n_room = 300, 256
+    size = N_OUTPUTS * N_COLUMNS
+    weight = rng.random(n_rows)
+    arrays = {
+        "columns": rng.normal(size=(N_COLUMNS, n_rows)),
+        "target": rng.integers(N_OUTPUTS, size=n_rows).astype(np.int32),
+        "root": np.sqrt(weight),
+        "p": rng.random((N_OUTPUTS, n_rows)),
+    }
+
+    def derivatives(arrays, room):
+        out = np.zeros((N_OUTPUTS, N_COLUMNS)), np.zeros((size, size), order="F")
+        columns, target, root, p = arrays.values()
+        add_softmax_derivatives(columns, root, target, p, room, *out)
+        return np.concatenate([out[0].ravel(), out[1].ravel()]).tobytes()
+
+    apart = derivatives(arrays, np.empty((size + N_COLUMNS, n_room)))
+    array = arrays[neighbour]
+    side_by_side = np.empty(array.nbytes // 8 + (size + N_COLUMNS) * n_room)
+    before, room = np.split(side_by_side, [array.nbytes // 8])
+    before = before.view(array.dtype).reshape(array.shape)
+    before[:] = array
+    assert derivatives({**arrays, neighbour: before}, room.reshape(-1, n_room)) == apart

@@ -49,13 +49,22 @@ def test_rows_that_pause_are_those_that_hardly_moved():
     rng = np.random.default_rng(0)
     index = np.flatnonzero(rng.random(300) < 0.7).astype(np.int32)
     moved = rng.exponential(size=300).astype(np.float32)
-    paused = rng.integers(0, 4, 300).astype(np.int8)
-    before, chosen = paused.copy(), np.empty_like(index)
-    n_chosen = order.choose_rows(index, moved, paused, 0.3, 3, chosen)
+    moved[rng.random(300) < 0.5] = 0
+    paused = rng.integers(0, 13, 300).astype(np.int8)
+    most = rng.choice([3, 6, 12], 300).astype(np.int8)
+    before, most_before, chosen = paused.copy(), most.copy(), np.empty_like(index)
+    n_chosen = order.choose_rows(index, moved, (paused, most), 0.3, 3, 20, chosen)
     size = np.sqrt(np.mean(moved[index].astype(float) ** 2))
-    goes = (moved[index] > 0.3 * size) | (before[index] >= 3)
+    moves, is_over = moved[index] > 0.3 * size, before[index] >= most_before[index]
+    goes = moves | is_over
     assert 0 < goes.sum() < len(index)
     assert np.array_equal(chosen[:n_chosen], index[goes])
     assert np.array_equal(paused[index], np.where(goes, 0, before[index] + 1))
+    at_bound = is_over & (moved[index] == 0)
+    kinds = [moves, at_bound & (most_before[index] == 12), at_bound]
+    assert all(kind.any() for kind in (*kinds, is_over & ~moves & ~at_bound))
+    expected = np.select(kinds, [3, 20, 2 * most_before[index]], most_before[index])
+    assert np.array_equal(most[index], expected)
     unused = np.setdiff1d(np.arange(300), index)
     assert np.array_equal(paused[unused], before[unused])
+    assert np.array_equal(most[unused], most_before[unused])

@@ -63,12 +63,14 @@ def add_softmax_derivatives(columns, root, target, p, room, gradient, hessian):
         for k in range(len(p)):
             for j in range(n_columns):
                 a = k * n_columns + j
+                for i in range(n):
+                    room[a, i] = p[k, start + i] * room[size + j, i]
+                # A loop of its own: one that also writes is checked for overlaps, by ranges that are too
+                # wide, so that where arrays lie would decide how it is summed up.
                 slope = 0.0
                 for i in range(n):
-                    x = room[size + j, i]
-                    room[a, i] = p[k, start + i] * x
                     missing = p[k, start + i] - (target[start + i] == k)
-                    slope += root[start + i] * missing * x
+                    slope += root[start + i] * missing * room[size + j, i]
                 gradient[k, j] += slope
         for k in range(len(p)):
             for j in range(n_columns):

@@ -44,20 +44,39 @@ def swap(values, draws):
 
 
 @kernel
-def choose_rows(index, moved, paused, still, longest, chosen):
+def choose_rows(index, moved, pauses, still, shortest, longest, chosen):
     """Put the rows that do not pause into `chosen`; give how many.
 
-    Those rows pause whose dual variables `moved` less than `still` of the root mean square of all moves,
-    for up to `longest` passes; `paused`, by row of X, counts them.
+    Those rows pause whose dual variables `moved` less than `still` of the root mean square of all moves.
+    A row that did not move at all may pause for twice as long the next time.
+
+    Parameters
+    ----------
+    index : ndarray of shape (n,)
+        Rows in use.
+    moved : ndarray, by row of X
+        How far each moved in its last visit.
+    pauses : tuple of 2 ndarray of int8, by row of X
+        Passes since its last visit, and those that it may pause for.
+    still : float
+    shortest, longest : int
+        Passes that a row may pause for after it moved, and at most.
+    chosen : ndarray of shape (n,)
     """
-    index, moved, paused, chosen = borrowed((index, moved, paused, chosen))
+    index, moved, pauses, chosen = borrowed((index, moved, pauses, chosen))
+    paused, most = pauses
     square = 0.0
     for i in index:
         square += np.float64(moved[i]) * np.float64(moved[i])
     least = still * np.sqrt(square / index.size)
     n_chosen = 0
     for i in index:
-        goes = moved[i] > least or paused[i] >= longest
+        moves, is_over = moved[i] > least, paused[i] >= most[i]
+        goes = moves or is_over
+        if moves:
+            most[i] = shortest
+        elif is_over and moved[i] == 0:
+            most[i] = min(2 * most[i], longest)
         paused[i] = 0 if goes else paused[i] + 1
         chosen[n_chosen] = i
         n_chosen += 1 if goes else 0

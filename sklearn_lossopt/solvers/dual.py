@@ -36,9 +36,10 @@ from .certified import CertifiedSolver, Due, wanted_gap
 from .proximal import Center, choose_kappa, extrapolation, geometry, tuning, widened
 from .warm import begin
 
-# A row whose dual variables changed by less than so much of the mean change pauses, so many passes at most.
-# Of a hinge those at a bound hardly ever move again, of a smooth loss all go on to move a little.
-PAUSE_OF_HINGE, PAUSE_OF_SMOOTH = (0.08, 5), (0.3, 3)
+# A row whose dual variables changed by less than so much of the mean change pauses, so many passes at most,
+# longer and longer where it stays at a bound. Rows at a bound of a hinge hardly ever move again, those of a
+# smooth loss all go on to move a little.
+PAUSE_OF_HINGE, PAUSE_OF_SMOOTH, LONGEST_PAUSE = (0.08, 5), (0.3, 3), 20
 HINGES = (HINGE, WESTON_WATKINS, CRAMMER_SINGER)  # not squared
 # What a free intercept counts for in a row's curvature beside all features together. More of it lets the
 # intercept move further in a pass but shortens each step of the coefficients: 0.1 to 0.3 do best.
@@ -123,7 +124,7 @@ class DualRun:
     weight: np.ndarray  # sum 1, in the dtype of X
     arrays: DualState
     team: Team | None  # None: one thread
-    paused: np.ndarray  # passes since a row's last visit
+    pauses: tuple  # by row: passes since its last visit, and those that it may pause for
     rng: np.random.Generator
     due: Due
     bound: BestBound = field(default_factory=BestBound)
@@ -193,7 +194,7 @@ class DualAscent:
             weight=problem.share.astype(dtype),
             arrays=arrays,
             team=Team(self.n_jobs, arrays) if self.n_jobs > 1 else None,
-            paused=np.zeros(problem.target.size, np.int8),
+            pauses=tuple(np.full(problem.target.size, n, np.int8) for n in (0, pause(problem)[1])),
             rng=rng,
             due=Due(first=1 if has_duals else 3 if problem.is_sparse else 4),
             has_duals=has_duals,
@@ -273,9 +274,9 @@ class DualAscent:
         """The rows of a pass, in order: those that hardly moved in their last visit pause for a while."""
         rows = problem.index
         if state.n_passes >= 2:
-            still, longest = PAUSE_OF_HINGE if problem.loss in HINGES else PAUSE_OF_SMOOTH
             chosen = np.empty_like(rows)
-            n_chosen = choose_rows(rows, state.arrays.moved, state.paused, still, longest, chosen)
+            how = *pause(problem), LONGEST_PAUSE
+            n_chosen = choose_rows(rows, state.arrays.moved, state.pauses, *how, chosen)
             if n_chosen:
                 rows = chosen[:n_chosen]
         return shuffled(rows, state.rng) if self.shuffle else rows
@@ -478,6 +479,11 @@ class DualAscent:
             center.intercept_before = arrays.intercept.copy()
             arrays.intercept[...] += new - center.intercept
             center.intercept = new
+
+
+def pause(problem):
+    """Which rows pause, and for how many passes at first."""
+    return PAUSE_OF_HINGE if problem.loss in HINGES else PAUSE_OF_SMOOTH
 
 
 def least_intercept_scale(problem):
