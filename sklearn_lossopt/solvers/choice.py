@@ -32,7 +32,7 @@ STEPS = {"newton": 6, "interior_point": 13}
 SLACK, NUMBER, MULTIPLY_ADD, CALLS = 30.0, 3.5, 0.04, 2e5
 SPARSE = 10.0  # a multiply-add of sparse rows there, over one of dense ones
 # Of dual ascent's visit to a row where most rows pause, as those of hinges do: whole, by output, by number.
-PAUSED, PAUSED_OUTPUT, PAUSED_NUMBER = 15.0, 2.5, (0.2, 1.0)  # of dense rows, of sparse ones
+PAUSED, PAUSED_OUTPUT, PAUSED_NUMBER = 11.0, 1.8, (0.14, 1.0)  # of dense rows, of sparse ones
 MOST_STEPS = {"newton": 10, "interior_point": 60}
 MOST_STEPS_OF_CRAMMER_SINGER = 100
 USUAL = 0.8  # steps that it takes mostly, as a share of these
