@@ -17,8 +17,9 @@ LITTLE_TIME = {"newton": 1e8, "interior_point": 2e7}  # more is not risked where
 TIGHT = 1e-6  # relative gaps that second-order methods reach sooner
 LONG_TIME = {"newton": 3e10, "interior_point": 6e9}  # it may take several times as many steps as expected
 DEAREST = {"newton": 6, "interior_point": 2}  # times what all passes of dual ascent take that there may be
-HEAD_START = 1.0  # of dual ascent, over the time of a second-order method
-GOES_ON = {"newton": 2, "interior_point": 3}  # times that, where gaps say that dual ascent will soon be there
+# Dual ascent may take as long as a second-order method would, and so many times that where gaps say that it
+# will soon be there.
+GOES_ON = {"newton": 2, "interior_point": 3}
 HOPE = {"newton": NEARLY, "interior_point": 1.5}  # times which: hinges' gaps fall faster as kappa is halved
 LEAST_PASSES = 6
 MOST_PASSES = 0.7  # as a share of max_iter
@@ -81,14 +82,13 @@ def choose(problem, tol, max_iter):
         return "sdca"
     if (tol or 0.0) <= TIGHT:
         return second
-    head_start = HEAD_START * dear
     steps = MOST_STEPS[second]
     if problem.loss % losses.SQUARED == losses.CRAMMER_SINGER and second == "interior_point":
         steps = MOST_STEPS_OF_CRAMMER_SINGER
-    passes = round(min(head_start, MOST_PASSES * max_iter, max_iter - steps))
+    passes = round(min(dear, MOST_PASSES * max_iter, max_iter - steps))
     if passes < LEAST_PASSES:
         return second
-    most = round(min(GOES_ON[second] * head_start, max_iter))
+    most = round(min(GOES_ON[second] * dear, max_iter))
     latest = max(passes, min(most, max_iter - round(USUAL * steps)))
     follower = newton.Newton() if second == "newton" else interior.InteriorPoint()
     return Relay(SDCA(), follower, passes, latest, most, HOPE[second])

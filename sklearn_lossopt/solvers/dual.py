@@ -27,13 +27,21 @@ from ..kernels.dual import (
     uphill,
 )
 from ..kernels.evaluate import sum_sizes
-from ..kernels.losses import CRAMMER_SINGER, HINGE, LOGISTIC, SOFTMAX, WESTON_WATKINS
+from ..kernels.losses import CRAMMER_SINGER, HINGE, WESTON_WATKINS
 from ..kernels.order import choose_rows, shuffled
 from ..kernels.rows import aligned_zeros, padded
 from ..kernels.vectors import padded_outputs
 from ..problem import Model
 from .certified import CertifiedSolver, Due, wanted_gap
-from .proximal import Center, choose_kappa, extrapolation, geometry, tuning, widened
+from .proximal import (
+    Center,
+    choose_kappa,
+    extrapolation,
+    geometry,
+    least_intercept_scale,
+    tuning,
+    widened,
+)
 from .warm import begin
 
 # A row whose dual variables changed by less than so much of the mean change pauses, so many passes at most,
@@ -44,10 +52,6 @@ HINGES = (HINGE, WESTON_WATKINS, CRAMMER_SINGER)  # not squared
 # What a free intercept counts for in a row's curvature beside all features together. More of it lets the
 # intercept move further in a pass but shortens each step of the coefficients: 0.1 to 0.3 do best.
 INTERCEPT_SHARE = 0.2
-# Where the penalty is so strong that coefficients vanish, the intercept is all there is: 1 / kappa of it is
-# at least so much, and of logistic losses, whose rare classes pull it with a curvature of their share alone,
-# 1 / the rarest class's share (but at most the number of rows, which makes a row's curvature 1).
-LEAST_INTERCEPT_SCALE = 100.0
 # Hinges take many passes anyway: kappa is halved only if the proximal point's part of the gap is more than so
 # many times that of the rows, before that pass and after it; then also while the gap is more than such a part
 # of the objective, or where it falls by less than such a power of the passes. (Smooth losses converge so fast
@@ -484,15 +488,6 @@ class DualAscent:
 def pause(problem):
     """Which rows pause, and for how many passes at first."""
     return PAUSE_OF_HINGE if problem.loss in HINGES else PAUSE_OF_SMOOTH
-
-
-def least_intercept_scale(problem):
-    """What 1 / kappa of the intercept should be at least: see `LEAST_INTERCEPT_SCALE`."""
-    least = LEAST_INTERCEPT_SCALE
-    if problem.loss in (SOFTMAX, LOGISTIC):
-        shares = np.bincount(problem.target[problem.index], problem.share[problem.index])
-        least = max(least, 1 / float(shares[shares > 0].min()))
-    return min(least, float(len(problem.index)))
 
 
 def row_time(problem):

@@ -18,7 +18,7 @@ class Tuning(NamedTuple):
     curvature: float  # mean of rows' dual problems that kappa is chosen for, where it would be 1 without,
     growth: float  # and the power of what it would be by which that grows
     least_pull: float  # momentum is that of at least so much strong convexity: passes are inexact
-    # After so many passes, and whenever they have doubled, kappa is halved: what takes long is
+    # After so many passes, and whenever they have doubled, kappa may be halved: what takes long is
     # ill-conditioned, and there the steps of the proximal point are slow. (None: never; measured.)
     loosens_at: int | None = None
 
@@ -38,6 +38,10 @@ TUNING = {
     losses.CRAMMER_SINGER + SQUARED: (Tuning(0.08, 0.15, 0.1, 32), Tuning(1.0, 0.45, 0.5)),
 }
 MOST_GROWTH = 100.0  # of that curvature: beyond, nothing was measured
+# Where the penalty is so strong that coefficients vanish, the intercept is all there is: 1 / kappa of it is
+# at least so much, and of logistic losses, whose rare classes pull it with a curvature of their share alone,
+# 1 / the rarest class's share (but at most the number of rows, which makes a row's curvature 1).
+LEAST_INTERCEPT_SCALE = 100.0
 
 
 @dataclass
@@ -124,3 +128,12 @@ def widened(values, width, dtype):
     if width:
         out[: len(values)] = values
     return out
+
+
+def least_intercept_scale(problem):
+    """What 1 / kappa of the intercept should be at least: see `LEAST_INTERCEPT_SCALE`."""
+    least = LEAST_INTERCEPT_SCALE
+    if problem.loss in (losses.SOFTMAX, losses.LOGISTIC):
+        shares = np.bincount(problem.target[problem.index], problem.share[problem.index])
+        least = max(least, 1 / float(shares[shares > 0].min()))
+    return min(least, float(len(problem.index)))
