@@ -25,7 +25,8 @@ from sklearn_lossopt.exceptions import ModelVersionWarning
 from sklearn_lossopt.schedules import Exponential
 from sklearn_lossopt.solvers import SDCA, Adam
 
-ESTIMATORS = [SoftmaxClassifier(alpha=1e-2), LinearSVMClassifier(alpha=1e-2)]
+# Seeded: of some models float32 probabilities are further from ONNX's than their own roundings usually are.
+ESTIMATORS = [SoftmaxClassifier(alpha=1e-2, random_state=0), LinearSVMClassifier(alpha=1e-2, random_state=0)]
 both = pytest.mark.parametrize("estimator", ESTIMATORS, ids=["softmax", "svm"])
 
 
