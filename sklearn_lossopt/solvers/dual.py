@@ -27,12 +27,12 @@ from ..kernels.dual import (
     uphill,
 )
 from ..kernels.evaluate import sum_sizes
-from ..kernels.losses import CRAMMER_SINGER, HINGE, WESTON_WATKINS
 from ..kernels.order import choose_rows, shuffled
 from ..kernels.rows import aligned_zeros, padded
 from ..kernels.vectors import padded_outputs
 from ..problem import Model
 from .certified import CertifiedSolver, Due, wanted_gap
+from .kappa import HINGES, Balance, Halving, Parts, rule_for
 from .proximal import (
     Center,
     choose_kappa,
@@ -42,21 +42,15 @@ from .proximal import (
     tuning,
     widened,
 )
-from .warm import begin
+from .warm import begin, gradient_of_run
 
 # A row whose dual variables changed by less than so much of the mean change pauses, so many passes at most,
 # longer and longer where it stays at a bound. Rows at a bound of a hinge hardly ever move again, those of a
 # smooth loss all go on to move a little.
 PAUSE_OF_HINGE, PAUSE_OF_SMOOTH, LONGEST_PAUSE = (0.08, 5), (0.3, 3), 20
-HINGES = (HINGE, WESTON_WATKINS, CRAMMER_SINGER)  # not squared
 # What a free intercept counts for in a row's curvature beside all features together. More of it lets the
 # intercept move further in a pass but shortens each step of the coefficients: 0.1 to 0.3 do best.
 INTERCEPT_SHARE = 0.2
-# Hinges take many passes anyway: kappa is halved only if the proximal point's part of the gap is more than so
-# many times that of the rows, before that pass and after it; then also while the gap is more than such a part
-# of the objective, or where it falls by less than such a power of the passes. (Smooth losses converge so fast
-# that what takes long lags. Where there is L1, no L2, or little data, the two parts do not tell.)
-MANY_PASSES, LAG, LATER_LAG, FAR, LEAST_POWER = 128, 2.0, 0.5, 4e-3, 1.5
 # What a thread counts its own changes for, with n_jobs of them: n_jobs is safe whatever the data, 1 is not;
 # this much between them has done on all data so far, and where a gap rises it becomes n_jobs.
 SPREAD = 0.4
@@ -137,8 +131,7 @@ class DualRun:
     kappa: float = 0.0
     least_pull: float = 0.0
     least_intercept_scale: float = 0.0
-    loosens_at: int | None = None  # the pass after which kappa may be halved
-    last_check: tuple = (1, math.inf)  # of kappa: the pass, and the gap guessed then
+    kappa_rule: Balance | Halving | None = None  # None: kappa is 0, and stays so
     spread: float = 1.0  # see `kernels.dual.dual_pass`
     n_passes: int = 0
     n_steps: int = 0
@@ -210,14 +203,14 @@ class DualAscent:
         state.spread = 1 + SPREAD * (self.n_jobs - 1)
         state.kappa = choose_kappa(problem)
         if state.kappa > 0:
-            state.loosens_at = tuned.loosens_at
+            state.kappa_rule = rule_for(problem, self._can_split(problem))
         state.least_intercept_scale = least_intercept_scale(problem)
         self._place(problem, state, model, gradient)
         return state
 
     def run_pass(self, problem, state, factor):
         """One pass over the rows; `factor` is for solvers with a learning rate."""
-        if state.n_passes and not self._loosen(problem, state):
+        if state.n_passes and not self._change_kappa(problem, state):
             self._move_center(problem, state)
         order = self._to_visit(problem, state)
         if self._threads_pay(problem, state, len(order)):
@@ -303,17 +296,16 @@ class DualAscent:
         if state.n_passes < state.due.next_guess:
             return True
         model = self.model(problem, state)
-        loss, of_rows, of_penalty = self._guess(problem, state, model)
-        gap = of_rows + of_penalty
-        state.guess = gap
-        wanted = SLACK * self._wanted(problem, self._objective(problem, loss, model))
+        parts = self._guess(problem, state, model)
+        gap = state.guess = parts.gap
+        wanted = SLACK * self._wanted(problem, parts.objective)
         state.due.see_guess(state.n_passes, gap, wanted)
         if state.n_passes >= state.due.latest:
             return False  # where gaps rise, only certificates tell
         return gap * state.optimism > wanted
 
-    def _guess(self, problem, state, model):
-        """Loss and gap by a sample of the rows: ``mean(loss + loss* + <s, a>) + |l2 W - v|^2 / (2 l2)``.
+    def _guess(self, problem, state, model, n_rows=SAMPLE):
+        """Objective and gap by a sample of the rows: ``mean(loss + loss* + <s, a>) + |l2 W - v|^2 / (2 l2)``.
 
         The gap comes in these two parts, neither of them negative: what rows are from the best for their
         scores, and what the proximal point lags behind. It knows nothing of what a free intercept costs;
@@ -321,7 +313,7 @@ class DualAscent:
         """
         loss, of_rows = row_gaps(
             problem.rows,
-            np.ascontiguousarray(problem.index[:: max(1, len(problem.index) // SAMPLE)]),
+            np.ascontiguousarray(problem.index[:: max(1, len(problem.index) // n_rows)]),
             problem.target,
             problem.share,
             problem.loss,
@@ -331,11 +323,8 @@ class DualAscent:
             new_room(problem.n_outputs),
         )
         center, by_column = state.center, not problem.is_sparse
-        return loss, of_rows, distance(state.arrays.primal, center.coef, center.stretch, by_column)
-
-    def _objective(self, problem, loss, model):
-        """The objective, by a guess of the loss."""
-        return loss + problem.penalty.l2 / 2 * sum_sizes(model.coef)[1]
+        of_point = distance(state.arrays.primal, center.coef, center.stretch, by_column)
+        return Parts(of_rows, of_point, loss + problem.penalty.l2 / 2 * sum_sizes(model.coef)[1])
 
     def _wanted(self, problem, objective):
         """The gap that the caller waits for."""
@@ -426,30 +415,18 @@ class DualAscent:
             least_pull=max(state.least_pull, l2 / (l2 + kappa * float(metric.max()))),
         )
 
-    def _loosen(self, problem, state):
-        """Let the proximal point go by larger steps where many have not been enough; say whether it did."""
-        if state.n_passes != state.loosens_at:
+    def _change_kappa(self, problem, state):
+        """Let the proximal point go by steps of another length where these are wrong; say whether it did."""
+        rule = state.kappa_rule
+        if rule is None or state.n_passes != rule.next:
             return False
         model = self.model(problem, state)
-        if problem.loss in HINGES and not self._lags(problem, state, model):
-            state.loosens_at += state.n_passes // (1 if state.n_passes < MANY_PASSES else 2)
+        factor = rule.factor(state.n_passes, lambda n_rows: self._guess(problem, state, model, n_rows))
+        if factor == 1:
             return False
-        state.loosens_at *= 2
-        state.kappa /= 2
-        self._place(problem, state, model)
+        state.kappa *= factor
+        self._place(problem, state, model, gradient_of_run(problem, state))
         return True
-
-    def _lags(self, problem, state, model):
-        """Whether it is the proximal point that keeps the gap of hinges large."""
-        loss, of_rows, of_penalty = self._guess(problem, state, model)
-        gap = of_rows + of_penalty
-        passes, gap_before = state.last_check
-        state.last_check = state.n_passes, gap
-        if state.n_passes < MANY_PASSES:
-            return of_penalty > LAG * of_rows
-        if not self._can_split(problem) or gap > FAR * self._objective(problem, loss, model):
-            return True
-        return of_penalty > LATER_LAG * of_rows or gap > gap_before * (passes / state.n_passes) ** LEAST_POWER
 
     def _move_center(self, problem, state):
         """The outer step: extrapolate the proximal point, or begin momentum anew where it leads uphill."""

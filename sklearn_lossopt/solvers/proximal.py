@@ -18,26 +18,32 @@ class Tuning(NamedTuple):
     curvature: float  # mean of rows' dual problems that kappa is chosen for, where it would be 1 without,
     growth: float  # and the power of what it would be by which that grows
     least_pull: float  # momentum is that of at least so much strong convexity: passes are inexact
-    # After so many passes, and whenever they have doubled, kappa may be halved: what takes long is
-    # ill-conditioned, and there the steps of the proximal point are slow. (None: never; measured.)
-    loosens_at: int | None = None
+    balance: tuple | None = None  # of the gap's two parts, as `kappa.Balance` takes it; None: of hinges
+    loosens_at: int | None = 32  # where that is not known: passes, as `kappa.Halving` takes them; None: never
 
 
 SQUARED = losses.SQUARED
+# What the proximal point's part of a gap should be, over that of the rows: aimed at, least, most. Of squared
+# hinges rows make larger steps the less there is of it, which overshoot together.
+ALIKE, BEHIND = (1.0, 0.1, 1.5), (4.0, 0.1, 8.0)
 # For rows that overlap, and for those that hardly do: of these a pass solves more than of the others, however
 # weak the penalty. Measured on mnist, letter, covtype20k, cifar10_small and a9a (alpha 1e-2 to 1e-5) and on
 # newsgroups20 and clinc150 (1/n to 0.03/n); the optima are flat, a factor of 2 costs a fifth.
 TUNING = {
-    losses.SOFTMAX: (Tuning(0.9, 0.33, 0.05, 32), Tuning(10.0, 0.25, 0.05)),
-    losses.LOGISTIC: (Tuning(0.9, 0.33, 0.05, 32), Tuning(10.0, 0.25, 0.05)),
-    losses.HINGE: (Tuning(0.2, 0.2, 0.5, 32), Tuning(0.45, 0.7, 0.6)),
-    losses.WESTON_WATKINS: (Tuning(0.2, 0.2, 0.5, 32), Tuning(0.45, 0.7, 0.6)),
-    losses.CRAMMER_SINGER: (Tuning(0.2, 0.2, 0.5, 32), Tuning(0.45, 0.7, 0.6)),
-    losses.HINGE + SQUARED: (Tuning(0.15, 0.25, 0.1, 32), Tuning(1.0, 0.45, 0.5)),
-    losses.WESTON_WATKINS + SQUARED: (Tuning(0.08, 0.15, 0.1, 32), Tuning(1.0, 0.45, 0.5)),
-    losses.CRAMMER_SINGER + SQUARED: (Tuning(0.08, 0.15, 0.1, 32), Tuning(1.0, 0.45, 0.5)),
+    losses.SOFTMAX: (Tuning(0.9, 0.33, 0.05, ALIKE), Tuning(10.0, 0.25, 0.05, ALIKE, None)),
+    losses.LOGISTIC: (Tuning(0.9, 0.33, 0.05, ALIKE), Tuning(10.0, 0.25, 0.05, ALIKE, None)),
+    losses.HINGE: (Tuning(0.2, 0.2, 0.5), Tuning(0.45, 0.7, 0.6, None, None)),
+    losses.WESTON_WATKINS: (Tuning(0.2, 0.2, 0.5), Tuning(0.45, 0.7, 0.6, None, None)),
+    losses.CRAMMER_SINGER: (Tuning(0.2, 0.2, 0.5), Tuning(0.45, 0.7, 0.6, None, None)),
+    losses.HINGE + SQUARED: (Tuning(0.15, 0.25, 0.1, BEHIND), Tuning(1.0, 0.45, 0.5, BEHIND, None)),
+    losses.WESTON_WATKINS + SQUARED: (Tuning(0.08, 0.15, 0.1, BEHIND), Tuning(1.0, 0.45, 0.5, BEHIND, None)),
+    losses.CRAMMER_SINGER + SQUARED: (Tuning(0.08, 0.15, 0.1, BEHIND), Tuning(1.0, 0.45, 0.5, BEHIND, None)),
 }
 MOST_GROWTH = 100.0  # of that curvature: beyond, nothing was measured
+# With many classes few rows are undecided about each: such a share of all, over the classes. Where they are
+# fewer than the directions that rows go in, hardly two of them compete and a pass solves more: the curvature
+# may be larger, by such a power of how many fewer.
+UNDECIDED, POWER_OF_FEWER, MOST_FEWER, SAMPLE = 0.24, 0.7, 100.0, 256
 # Where the penalty is so strong that coefficients vanish, the intercept is all there is: 1 / kappa of it is
 # at least so much, and of logistic losses, whose rare classes pull it with a curvature of their share alone,
 # 1 / the rarest class's share (but at most the number of rows, which makes a row's curvature 1).
@@ -107,7 +113,7 @@ def choose_kappa(problem):
     growth = tuned.growth
     if problem.penalty.l1 and not rows_overlap(problem):
         growth *= l2 / (l2 + problem.penalty.l1)  # what it grows for is weak L2: L1 leaves few features
-    wanted = tuned.curvature * without**growth
+    wanted = tuned.curvature * without**growth * _few_compete(problem)
     if l2 > 0 and curvature(0.0) <= wanted:
         return 0.0
     # With no L2 the curvature is that at kappa = 1 over kappa: an upper end of the search.
@@ -120,6 +126,30 @@ def choose_kappa(problem):
         else:
             high = middle
     return high
+
+
+def _few_compete(problem):
+    """What the wanted curvature is to be multiplied by, for rows few of which compete: 1 or more."""
+    undecided = UNDECIDED * len(problem.index) / problem.n_outputs
+    if problem.loss != losses.SOFTMAX or problem.is_sparse or undecided >= problem.n_features:
+        return 1.0
+    return min(max(effective_dimension(problem) / undecided, 1.0), MOST_FEWER) ** POWER_OF_FEWER
+
+
+def effective_dimension(problem):
+    """How many directions dense rows go in: ``tr(C)^2 / tr(C^2)``, of their second moments C in the metric.
+
+    The mean square of the inner products of a sample of the rows estimates tr(C^2).
+    """
+    shift, _, metric = geometry(problem)
+    sample = problem.index[:: max(1, len(problem.index) // SAMPLE)]
+    rows = problem.rows.values[sample].astype(np.float64)
+    rows = (rows - shift if shift.size else rows) / np.sqrt(metric)
+    products = rows @ rows.T
+    sizes = np.diag(products)
+    squares = (products**2).sum() - (sizes**2).sum()
+    n_pairs = len(sample) * (len(sample) - 1)
+    return n_pairs * sizes.mean() ** 2 / squares if squares > 0 else float(problem.n_features)
 
 
 def widened(values, width, dtype):

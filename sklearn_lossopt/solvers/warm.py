@@ -23,7 +23,7 @@ class DualMemory:
         arrays = getattr(state, "arrays", None)
         if not isinstance(arrays, DualState):
             return None
-        gradient = _gradient_of_run(problem, state) if same_rows else None
+        gradient = gradient_of_run(problem, state) if same_rows else None
         return cls(problem, arrays.dual, state.optimism, gradient)
 
     def give(self, problem, dual):
@@ -72,7 +72,7 @@ def start_at(problem, model):
     return dual
 
 
-def _gradient_of_run(problem, state):
+def gradient_of_run(problem, state):
     """`gradient_of_dual`'s answer, from the sums that passes keep: no visit of the rows."""
     center, coordinates = state.center, state.coordinates
     features = slice(problem.n_features)  # without what pads them
