@@ -11,9 +11,7 @@ from sklearn.exceptions import ConvergenceWarning
 from test_certificate import public_loss
 
 from sklearn_lossopt import LinearSVMClassifier, SoftmaxClassifier
-from sklearn_lossopt.kernels.losses import WESTON_WATKINS
 from sklearn_lossopt.penalties import ElasticNet
-from sklearn_lossopt.problem import Problem, as_rows
 from sklearn_lossopt.solvers import Newton, dual
 
 SVMS = [
@@ -212,65 +210,6 @@ def test_a_rare_class_has_its_intercept_soon(n_classes):
     model = SoftmaxClassifier(alpha=1.0, solver="sdca", random_state=0).fit(X, y)
     assert model.converged_
     assert model.n_iter_ <= 25  # 42 to 52 where the intercept's scale does not know of the share
-
-
-def ascent_on(X, y, penalty):
-    """Dual ascent of Weston and Watkins's hinge, and its run."""
-    problem = Problem(
-        rows=as_rows(X),
-        index=np.arange(len(y), dtype=np.int32),
-        target=y.astype(np.int32),
-        weight=np.ones(len(y)),
-        loss=WESTON_WATKINS,
-        n_outputs=10,
-        penalty=penalty,
-        fit_intercept=True,
-    )
-    ascent = dual.DualAscent(None, True)
-    return problem, ascent, ascent.start(problem, problem.model(), np.random.default_rng(0))
-
-
-@pytest.mark.parametrize(("alpha", "is_halved"), [(1e-4, True), (0.01, False)])
-def test_kappa_of_hinges_is_halved_early_only_where_the_proximal_point_lags(alpha, is_halved, digits):
-    # Separable: a weak penalty has a far optimum.
-    problem, ascent, state = ascent_on(*digits, ElasticNet(alpha))
-    kappa = state.kappa
-    assert kappa > 0
-    for _ in range(40):
-        ascent.run_pass(problem, state, 1.0)
-    assert state.kappa == (kappa / 2 if is_halved else kappa)
-
-
-@pytest.mark.parametrize(
-    ("n_copies", "l1_ratio", "n_passes", "gap_before", "parts", "is_halved"),
-    [
-        (3, 0.0, 64, 1.0, (1.0, 1.9), False),
-        (3, 0.0, 64, 1.0, (1.0, 2.1), True),
-        (3, 0.0, 128, 1.0, (1e-6, 4e-7), False),
-        (3, 0.0, 128, 1.0, (1e-6, 6e-7), True),
-        (3, 0.0, 128, 1.0, (3e-3, 0.0), False),  # of an objective of about 1
-        (3, 0.0, 128, 1.0, (5e-3, 0.0), True),  # far from the optimum
-        (3, 0.0, 128, 3e-6, (1e-6, 0.0), False),
-        (3, 0.0, 128, 2.5e-6, (1e-6, 0.0), True),  # it hardly falls
-        (3, 0.5, 128, 1.0, (1e-6, 0.0), True),  # not the parts of a gap
-        (1, 0.0, 128, 1.0, (1e-6, 0.0), True),  # little data
-    ],
-)
-def test_when_kappa_of_hinges_is_halved(
-    n_copies, l1_ratio, n_passes, gap_before, parts, is_halved, digits, monkeypatch
-):
-    X, y = digits
-    problem, ascent, state = ascent_on(
-        np.tile(X, (n_copies, 1)), np.tile(y, n_copies), ElasticNet(1e-4, l1_ratio)
-    )
-    monkeypatch.setattr(ascent, "_guess", lambda *_: (1.0, *parts))
-    kappa = state.kappa
-    state.n_passes = state.loosens_at = n_passes
-    state.last_check = n_passes // 2, gap_before
-    assert ascent._loosen(problem, state) == is_halved
-    assert state.kappa == (kappa / 2 if is_halved else kappa)
-    assert state.loosens_at == (2 * n_passes if is_halved or n_passes < 128 else 1.5 * n_passes)
-    assert state.last_check == (n_passes, sum(parts))
 
 
 def test_verbose_names_the_gap(digits, caplog):

@@ -32,7 +32,7 @@ from ..kernels.rows import aligned_zeros, padded
 from ..kernels.vectors import padded_outputs
 from ..problem import Model
 from .certified import CertifiedSolver, Due, wanted_gap
-from .kappa import HINGES, Balance, Halving, Parts, rule_for
+from .kappa import HINGES, Balance, Halving, OfHinges, Parts, rule_for
 from .proximal import (
     Center,
     choose_kappa,
@@ -131,7 +131,7 @@ class DualRun:
     kappa: float = 0.0
     least_pull: float = 0.0
     least_intercept_scale: float = 0.0
-    kappa_rule: Balance | Halving | None = None  # None: kappa is 0, and stays so
+    kappa_rule: Balance | Halving | OfHinges | None = None  # None: kappa is 0, and stays so
     spread: float = 1.0  # see `kernels.dual.dual_pass`
     n_passes: int = 0
     n_steps: int = 0
@@ -421,7 +421,7 @@ class DualAscent:
         if rule is None or state.n_passes != rule.next:
             return False
         model = self.model(problem, state)
-        factor = rule.factor(state.n_passes, lambda n_rows: self._guess(problem, state, model, n_rows))
+        factor = rule.factor(problem, state, lambda n_rows: self._guess(problem, state, model, n_rows))
         if factor == 1:
             return False
         state.kappa *= factor

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+from scipy import sparse
 
 from ..kernels import losses
 from ..kernels.rows import aligned_zeros
@@ -137,15 +138,23 @@ def _few_compete(problem):
 
 
 def effective_dimension(problem):
-    """How many directions dense rows go in: ``tr(C)^2 / tr(C^2)``, of their second moments C in the metric.
+    """How many directions rows go in: ``tr(C)^2 / tr(C^2)``, of their second moments C in the metric.
 
     The mean square of the inner products of a sample of the rows estimates tr(C^2).
     """
     shift, _, metric = geometry(problem)
     sample = problem.index[:: max(1, len(problem.index) // SAMPLE)]
-    rows = problem.rows.values[sample].astype(np.float64)
-    rows = (rows - shift if shift.size else rows) / np.sqrt(metric)
-    products = rows @ rows.T
+    rows, scale = problem.rows, 1 / np.sqrt(metric)
+    if problem.is_sparse:
+        shape = len(rows.indptr) - 1, problem.n_features
+        chosen = (
+            sparse.csr_array((rows.data, rows.indices, rows.indptr), shape)[sample].multiply(scale).tocsr()
+        )
+        products = (chosen @ chosen.T).toarray().astype(np.float64)
+    else:
+        chosen = rows.values[sample].astype(np.float64)
+        chosen = (chosen - shift if shift.size else chosen) * scale
+        products = chosen @ chosen.T
     sizes = np.diag(products)
     squares = (products**2).sum() - (sizes**2).sum()
     n_pairs = len(sample) * (len(sample) - 1)
