@@ -128,24 +128,28 @@ def asked(rule, n_passes, parts, problem=None, dual_variables=None):
 
 class TestBalance:
     @pytest.mark.parametrize(
-        ("parts", "factor"),
+        ("stiffness", "factor"),
         [
-            ((1.0, 1.5), 1.0),
-            ((1.0, 0.1), 1.0),
-            ((1.0, 4.0), 1 / 2),
-            ((1.0, 0.04), 5.0),
-            ((1.0, 1e6), 1 / 8),
-            ((1.0, 0.0), 8.0),
-            ((0.0, 1.0), 1 / 8),
-            ((math.nan, 1.0), 1.0),
-            ((1.0, math.inf), 1.0),
+            (0.1, 1.0),
+            (0.2, 1.0),
+            (0.5, 1.0),
+            (1.6, 1 / 4),
+            (1e6, 1 / 8),
+            (0.025, 4.0),
+            (0.0, 8.0),
+            (math.inf, 1.0),
+            (math.nan, 1.0),
         ],
     )
-    def test_factor(self, parts, factor, digits):
-        problem = problem_of(*digits, ElasticNet(1e-3), SOFTMAX)
-        rule = Balance(proximal.ALIKE)
-        found, sizes = asked(rule, 4, parts, problem)
-        assert found == pytest.approx(factor)
+    def test_factor(self, stiffness, factor, monkeypatch):
+        monkeypatch.setattr(kappa, "POWER", 2 / 3)
+        assert kappa.factor_to((0.2, 0.1, 0.5), stiffness) == pytest.approx(factor)
+
+    def test_asks_when_passes_have_doubled(self, digits):
+        rule = Balance((0.2, 0.1, 0.5))
+        assert rule.next == 2
+        found, sizes = asked(rule, 4, (2.0, math.inf, 3.2), problem_of(*digits, ElasticNet(1e-3)))
+        assert found == pytest.approx(8**-kappa.POWER)
         assert sizes == [len(digits[1]) // 16]
         assert rule.next == 8
 
@@ -161,7 +165,7 @@ class TestBalance:
         ascent, state = ascent_on(problem)
         for _ in range(17):
             ascent.run_pass(problem, state, 1.0)
-        assert right / 6 < state.kappa < 2 * right
+        assert right / 4 < state.kappa < 4 * right
         # A change of kappa moves nothing: the sums that it starts from are those of the dual variables.
         gradient, mean_dual = dual.gradient_of_run(problem, state)
         exact, exact_mean = dual.gradient_of_dual(problem, state.arrays.dual)
@@ -187,38 +191,41 @@ class TestHinges:
     def problem(self, digits):
         return problem_of(*digits, ElasticNet(1e-4))
 
+    @pytest.fixture
+    def rule(self):
+        return OfHinges((0.2, 0.0, 0.5), 32, can_split=True, has_parts=True)
+
     @pytest.mark.parametrize(
-        ("share", "parts", "factor"),
+        ("share", "stiffness", "factor"),
         [
-            (1.0, (1.0, 9.0), 1.0),
-            (1.0, (1.0, 16.0), 1 / 4),
-            (1.0, (1.0, 1e9), 1 / 8),
-            (1.0, (1.0, 0.0), 1.0),  # never raised
-            (0.5, (1.0, 1.0), 1 / 2),
-            (0.5, (1.0, 16.0), 1 / 4),
-            (1e-6, (1.0, 1.0), 1 / 8),
+            (1.0, 0.5, 1.0),
+            (1.0, 1.6, 1 / 4),
+            (1.0, 1e9, 1 / 8),
+            (1.0, 0.0, 1.0),  # never raised
+            (0.5, 0.5, 1 / 2),
+            (0.5, 1.6, 1 / 4),
+            (1e-6, 0.5, 1 / 8),
         ],
     )
-    def test_are_lowered_soon_where_few_rows_compete_or_the_point_lags_far(
-        self, share, parts, factor, problem
+    def test_are_lowered_soon_where_few_rows_compete_or_kappa_is_too_stiff(
+        self, share, stiffness, factor, problem, rule, monkeypatch
     ):
-        rule = OfHinges(32, can_split=True, has_parts=True)
+        monkeypatch.setattr(kappa, "POWER", 2 / 3)
         n_rows, n_outputs = len(problem.index), problem.n_outputs
         rule.dimension = 100.0
         n_off = share * kappa.CROWDED * rule.dimension * n_outputs
         variables = np.zeros((n_rows, n_outputs))
         variables.flat[np.linspace(0, variables.size - 1, round(n_off)).astype(int)] = 0.5
-        found, _ = asked(rule, 4, parts, problem, variables)
+        found, _ = asked(rule, 4, (1.0, 1.0, stiffness), problem, variables)
         assert found == pytest.approx(factor, rel=0.01)
         assert rule.next == 8
         # What they were lowered by for want of rows counts once.
         if share == 0.5:
-            assert asked(rule, 8, (1.0, 1.0), problem, variables)[0] == pytest.approx(1.0)
+            assert asked(rule, 8, (1.0, 1.0, 0.5), problem, variables)[0] == pytest.approx(1.0)
             assert rule.next == 16
 
-    def test_know_how_many_directions_there_are(self, problem):
-        rule = OfHinges(32, can_split=True, has_parts=True)
-        asked(rule, 4, (1.0, 1.0), problem, np.ones((len(problem.index), 10)))
+    def test_know_how_many_directions_there_are(self, problem, rule):
+        asked(rule, 4, (1.0, 1.0, 0.1), problem, np.ones((len(problem.index), 10)))
         assert rule.dimension == proximal.effective_dimension(problem)
 
     @pytest.mark.parametrize(
@@ -238,10 +245,10 @@ class TestHinges:
         ],
     )
     def test_when_kappa_is_halved(self, can_split, n_passes, gap_before, parts, is_halved):
-        rule = OfHinges(32, can_split, has_parts=True)
+        rule = OfHinges((0.2, 0.0, 0.5), 32, can_split, has_parts=True)
         rule.looks = []
         rule.last = n_passes // 2, gap_before
-        factor, sizes = asked(rule, n_passes, parts)
+        factor, sizes = asked(rule, n_passes, (*parts, 1.0))
         assert factor == (0.5 if is_halved else 1.0)
         assert sizes == [1024]
         assert rule.next == (2 * n_passes if is_halved or n_passes < 128 else 1.5 * n_passes)
@@ -249,13 +256,12 @@ class TestHinges:
             assert rule.last == (n_passes, sum(parts))
 
     def test_with_l1_kappa_is_halved_late_whatever_the_parts(self):
-        rule = OfHinges(32, can_split=False, has_parts=False)
+        rule = OfHinges((0.2, 0.0, 0.5), 32, can_split=False, has_parts=False)
         assert rule.next == 32
         rule.looks = []
-        assert asked(rule, 128, (1.0, 0.0))[0] == 0.5
+        assert asked(rule, 128, (1.0, 0.0, 1.0))[0] == 0.5
 
-    def test_looks_come_before(self):
-        rule = OfHinges(32, can_split=True, has_parts=True)
+    def test_looks_come_before(self, rule):
         assert [rule.next, *rule.looks] == [4, 8, 16, 32]
 
     @pytest.mark.parametrize("fit_intercept", [False, True])
@@ -272,5 +278,5 @@ class TestHinges:
 def test_halving_goes_on(first):
     rule = Halving(first)
     assert rule.next == first
-    assert asked(rule, first, (0.0, 0.0)) == (0.5, [])
+    assert asked(rule, first, (0.0, 0.0, 0.0)) == (0.5, [])
     assert rule.next == 2 * first

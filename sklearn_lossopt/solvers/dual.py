@@ -323,8 +323,11 @@ class DualAscent:
             new_room(problem.n_outputs),
         )
         center, by_column = state.center, not problem.is_sparse
-        of_point = distance(state.arrays.primal, center.coef, center.stretch, by_column)
-        return Parts(of_rows, of_point, loss + problem.penalty.l2 / 2 * sum_sizes(model.coef)[1])
+        of_point, term = (
+            distance(state.arrays.primal, center.coef, factor, by_column)
+            for factor in (center.stretch, center.stiffness)
+        )
+        return Parts(of_rows, of_point, term, loss + problem.penalty.l2 / 2 * sum_sizes(model.coef)[1])
 
     def _wanted(self, problem, objective):
         """The gap that the caller waits for."""
@@ -411,6 +414,7 @@ class DualAscent:
             intercept=intercept.astype(dtype),
             intercept_before=intercept.astype(dtype),
             pull=widened(pulling / curvature, width, dtype),
+            stiffness=widened(pulling / curvature / 2, width, np.float64),
             stretch=widened(pulling**2 / curvature / (2 * l2 or math.inf), width, np.float64),
             least_pull=max(state.least_pull, l2 / (l2 + kappa * float(metric.max()))),
         )

@@ -1,8 +1,9 @@
 """When the weight of dual ascent's proximal term changes: kappa, which `proximal` chooses at first.
 
-Much of it makes the work of a pass easy and the way of the point long. Which of them takes long shows in
-the two parts of the gap, that of the rows and that of the point: where one is far larger, kappa is wrong.
-Of hinges it shows also in how many rows compete.
+A pass need not solve its subproblem well, only to a part of what the proximal term is there: as in Catalyst
+(Lin, Mairal and Harchaoui 2015), whose criterion compares the two. Where the term is far larger than what
+the rows are from the subproblem's optimum, passes do more than is of use to a point that moves too little,
+and kappa is lowered; where it is far smaller, they do too little.
 """
 
 import math
@@ -14,14 +15,16 @@ from ..kernels.losses import CRAMMER_SINGER, HINGE, WESTON_WATKINS
 from .proximal import effective_dimension, tuning
 
 HINGES = (HINGE, WESTON_WATKINS, CRAMMER_SINGER)  # not squared
-FIRST_BALANCE = 2  # the pass after which the parts tell
-MOST_CHANGE = 8.0  # at once, either way
+TINY = 1e-300
+FIRST_BALANCE = 2  # the pass after which the two tell
+# The ratio of the two goes by about kappa^(1 / `POWER`); kappa changes so much at once, either way.
+POWER, MOST_CHANGE = 0.75, 8.0
 # Rows by which to tell, and of how many there should be one: it need not be exact.
 FEWEST_ROWS, MOST_ROWS, ONE_OF = 64, 256, 16
 MANY_ROWS = 1024  # where it should be
-# Of hinges the point's part is soon a few times the other anyway: only more than `LAGS` times tells. Kappa
-# is as much smaller as fewer than `CROWDED` rows are off 0, by output and direction that rows go in.
-FIRST_LOOKS, LAGS, CROWDED = (4, 8, 16), 10.0, 15.0
+# Of hinges only the first passes tell. And kappa is as much smaller as fewer than `CROWDED` rows are off 0,
+# by output and direction that rows go in: few of them compete, as where classes are many or far apart.
+FIRST_LOOKS, CROWDED = (4, 8, 16), 15.0
 # Later they take many passes anyway: kappa is halved only if the point's part of the gap is more than so many
 # times that of the rows, before that pass and after it; then also while the gap is more than such a part of
 # the objective, or where it falls by less than such a power of the passes. (Of little data: always, unless
@@ -30,10 +33,11 @@ MANY_PASSES, LAG, LATER_LAG, FAR, LEAST_POWER, NO_LAG = 128, 2.0, 0.5, 4e-3, 1.5
 
 
 class Parts(NamedTuple):
-    """A guess of the gap, in its two parts, and of the objective."""
+    """A guess of the gap, in its two parts, of the proximal term and of the objective."""
 
     of_rows: float
     of_point: float
+    term: float
     objective: float
 
     @property
@@ -42,30 +46,36 @@ class Parts(NamedTuple):
         return self.of_rows + self.of_point
 
     @property
-    def ratio(self):
-        """The point's part over that of the rows."""
-        return self.of_point / max(self.of_rows, 1e-300)
+    def stiffness(self):
+        """The proximal term, over what the rows are from the subproblem's optimum."""
+        return self.term / max(self.of_rows, TINY)
+
+    @property
+    def lag(self):
+        """The point's part of the gap, over that of the rows."""
+        return self.of_point / max(self.of_rows, TINY)
 
 
 def sample_size(n_rows):
-    """How many rows it takes to compare the parts roughly."""
+    """How many rows it takes to know the stiffness roughly."""
     return min(max(n_rows // ONE_OF, FEWEST_ROWS), MOST_ROWS)
 
 
-def factor_to(aim, ratio):
-    """What brings the parts' ratio to `aim` if kappa is multiplied by it: they go by about its square."""
-    return min(max(math.sqrt(aim / max(ratio, 1e-300)), 1 / MOST_CHANGE), MOST_CHANGE)
+def factor_to(wanted, stiffness):
+    """What to multiply kappa by for a stiffness: aimed at, and the least and the most that are left alone."""
+    aim, least, most = wanted
+    if not math.isfinite(stiffness) or least <= stiffness <= most:
+        return 1.0
+    return min(max((aim / max(stiffness, TINY)) ** POWER, 1 / MOST_CHANGE), MOST_CHANGE)
 
 
 class Balance:
-    """Change kappa of a smooth loss, after every doubling of the passes, until the two parts are alike.
-
-    For L2 alone: with L1 the parts are not what they seem.
+    """Change kappa of a smooth loss, after every doubling of the passes, where stiffness is not as wanted.
 
     Parameters
     ----------
     wanted : tuple of float
-        The point's part over that of the rows: aimed at, and the least and the most that are left alone.
+        As `factor_to` takes it.
     """
 
     def __init__(self, wanted):
@@ -87,9 +97,7 @@ class Balance:
         float
         """
         self.next *= 2
-        aim, least, most = self.wanted
-        ratio = parts(sample_size(len(problem.index))).ratio
-        return 1.0 if not math.isfinite(ratio) or least <= ratio <= most else factor_to(aim, ratio)
+        return factor_to(self.wanted, parts(sample_size(len(problem.index))).stiffness)
 
 
 class Halving:
@@ -105,10 +113,12 @@ class Halving:
 
 
 class OfHinges:
-    """Lower kappa of hinges soon where few rows compete or the point lags far; halve it later where it lags.
+    """Lower kappa of hinges soon where it is too stiff or few rows compete; halve it later where it lags.
 
     Parameters
     ----------
+    wanted : tuple of float
+        Of the stiffness, as `factor_to` takes it.
     first : int
         The passes after which it may be halved.
     can_split : bool
@@ -117,7 +127,8 @@ class OfHinges:
         The same, but for little data.
     """
 
-    def __init__(self, first, can_split, has_parts):
+    def __init__(self, wanted, first, can_split, has_parts):
+        self.wanted = wanted
         self.looks = [*FIRST_LOOKS, first] if has_parts else [first]
         self.next = self.looks.pop(0)
         self.can_split = can_split
@@ -146,7 +157,7 @@ class OfHinges:
         cut = min(off_bound / problem.n_outputs / self.dimension / CROWDED, 1.0)
         by_rows = max(min(cut / self.cut, 1.0), 1 / MOST_CHANGE)
         self.cut *= by_rows
-        return min(by_rows, factor_to(1.0, parts.ratio) if parts.ratio > LAGS else 1.0)
+        return min(by_rows, factor_to(self.wanted, parts.stiffness))
 
     def _lags(self, n_passes, parts):
         """Whether it is the proximal point that keeps the gap large."""
@@ -155,7 +166,7 @@ class OfHinges:
         if n_passes < MANY_PASSES:
             return parts.of_point > LAG * parts.of_rows
         if not self.can_split:
-            return not (self.has_parts and parts.ratio <= NO_LAG)
+            return not (self.has_parts and parts.lag <= NO_LAG)
         if parts.gap > FAR * parts.objective:
             return True
         falls_by = gap_before * (passes / n_passes) ** LEAST_POWER
@@ -166,10 +177,10 @@ def rule_for(problem, can_split):
     """How kappa changes: an object with `next`, the pass after which to ask, and `factor`; or None: never."""
     tuned = tuning(problem)
     has_parts = problem.penalty.l1 == 0 < problem.penalty.l2
-    if tuned.balance is not None and has_parts:
-        return Balance(tuned.balance)
+    if problem.loss not in HINGES and has_parts:
+        return Balance(tuned.stiffness)
     if tuned.loosens_at is None:
         return None
     if problem.loss in HINGES:
-        return OfHinges(tuned.loosens_at, can_split, has_parts)
+        return OfHinges(tuned.stiffness, tuned.loosens_at, can_split, has_parts)
     return Halving(tuned.loosens_at)
