@@ -157,7 +157,7 @@ class TestBalance:
     def test_looks_at_few_rows(self, n_rows, size):
         assert kappa.sample_size(n_rows) == size
 
-    @pytest.mark.parametrize("times", [0.1, 10.0])
+    @pytest.mark.parametrize("times", [1e-3, 30.0])
     def test_brings_a_wrong_kappa_back(self, times, digits, monkeypatch):
         problem = problem_of(*digits, ElasticNet(1e-4), SOFTMAX)
         right = proximal.choose_kappa(problem)
@@ -165,7 +165,7 @@ class TestBalance:
         ascent, state = ascent_on(problem)
         for _ in range(17):
             ascent.run_pass(problem, state, 1.0)
-        assert right / 4 < state.kappa < 4 * right
+        assert right / 30 < state.kappa < right  # 0.1 of it does best
         # A change of kappa moves nothing: the sums that it starts from are those of the dual variables.
         gradient, mean_dual = dual.gradient_of_run(problem, state)
         exact, exact_mean = dual.gradient_of_dual(problem, state.arrays.dual)
