@@ -157,7 +157,7 @@ def test_a_relay_goes_on_where_its_first_is_nearly_there(more, ended_by, digits)
     model = SoftmaxClassifier(alpha=1e-4, tol=1e-6, random_state=0)
     dual_ascent = clone(model).set_params(solver="sdca").fit(X, y)
     assert 20 < dual_ascent.n_iter_ < 100
-    passes = int(0.7 * dual_ascent.n_iter_)
+    passes = int(0.5 * dual_ascent.n_iter_)
     relay = Relay(SDCA(), Newton(), passes, passes + more, passes + more)
     model.set_params(solver=relay).fit(X, y)
     assert model.solver_ == ended_by

@@ -10,7 +10,7 @@ from scipy import sparse
 from sklearn_lossopt.kernels.losses import CRAMMER_SINGER, HINGE, LOGISTIC, SOFTMAX, SQUARED, WESTON_WATKINS
 from sklearn_lossopt.penalties import ElasticNet
 from sklearn_lossopt.problem import Problem, as_rows
-from sklearn_lossopt.solvers import dual, kappa, proximal
+from sklearn_lossopt.solvers import DualMemory, dual, kappa, proximal
 from sklearn_lossopt.solvers.kappa import Balance, Halving, OfHinges, Parts
 
 SMOOTH = (SOFTMAX, HINGE + SQUARED, WESTON_WATKINS + SQUARED, CRAMMER_SINGER + SQUARED)
@@ -280,3 +280,18 @@ def test_halving_goes_on(first):
     assert rule.next == first
     assert asked(rule, first, (0.0, 0.0, 0.0)) == (0.5, [])
     assert rule.next == 2 * first
+
+
+@pytest.mark.parametrize(("loss", "is_kept"), [(SOFTMAX, True), (WESTON_WATKINS, False)])
+def test_a_warm_start_knows_how_kappa_changed(loss, is_kept, digits):
+    problem = problem_of(*digits, ElasticNet(1e-4), loss)
+    ascent, state = ascent_on(problem)
+    for _ in range(10):
+        ascent.run_pass(problem, state, 1.0)
+    assert state.kappa == pytest.approx(state.change * proximal.choose_kappa(problem))
+    assert state.change < 0.9
+    half = problem.with_penalty(ElasticNet(5e-5))
+    rng = np.random.default_rng(0)
+    warm = ascent.start(half, ascent.model(problem, state), rng, DualMemory.of(problem, state))
+    assert warm.change == (state.change if is_kept else 1.0)
+    assert warm.kappa == pytest.approx(warm.change * proximal.choose_kappa(half))

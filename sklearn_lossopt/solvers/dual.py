@@ -129,6 +129,7 @@ class DualRun:
     coordinates: Coordinates = None
     center: Center = None
     kappa: float = 0.0
+    change: float = 1.0  # kappa over what was chosen for it at first
     least_pull: float = 0.0
     least_intercept_scale: float = 0.0
     kappa_rule: Balance | Halving | OfHinges | None = None  # None: kappa is 0, and stays so
@@ -198,10 +199,12 @@ class DualAscent:
         )
         if previous is not None:
             state.optimism = previous.optimism
+            if problem.loss not in HINGES:  # of these other rows may compete
+                state.change = previous.change
         tuned = tuning(problem)
         state.least_pull = tuned.least_pull
         state.spread = 1 + SPREAD * (self.n_jobs - 1)
-        state.kappa = choose_kappa(problem)
+        state.kappa = choose_kappa(problem) * state.change
         if state.kappa > 0:
             state.kappa_rule = rule_for(problem, self._can_split(problem))
         state.least_intercept_scale = least_intercept_scale(problem)
@@ -429,6 +432,7 @@ class DualAscent:
         if factor == 1:
             return False
         state.kappa *= factor
+        state.change *= factor
         self._place(problem, state, model, gradient_of_run(problem, state))
         return True
 

@@ -8,12 +8,12 @@ from ..kernels.dual import DualState, duals_of_model, placed_gradient, start_dua
 class DualMemory:
     """Dual variables of an earlier fit, for a warm start."""
 
-    def __init__(self, problem, dual, optimism=1.0, gradient=None):
+    def __init__(self, problem, dual, optimism=1.0, gradient=None, change=1.0):
         self.loss = problem.loss
         self.target = problem.target
         self.index = problem.index
         self.dual = dual
-        self.optimism = optimism  # as a run has it
+        self.optimism, self.change = optimism, change  # of guesses and of kappa, as a run has them
         self.gradient = gradient  # `gradient_of_dual`'s answer, for a problem with the very same rows
 
     @classmethod
@@ -24,7 +24,7 @@ class DualMemory:
         if not isinstance(arrays, DualState):
             return None
         gradient = gradient_of_run(problem, state) if same_rows else None
-        return cls(problem, arrays.dual, state.optimism, gradient)
+        return cls(problem, arrays.dual, state.optimism, gradient, state.change)
 
     def give(self, problem, dual):
         """Put those of rows that are still there, by number and class, into `dual`; say how many."""
