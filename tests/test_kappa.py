@@ -295,3 +295,18 @@ def test_a_warm_start_knows_how_kappa_changed(loss, is_kept, digits):
     warm = ascent.start(half, ascent.model(problem, state), rng, DualMemory.of(problem, state))
     assert warm.change == (state.change if is_kept else 1.0)
     assert warm.kappa == pytest.approx(warm.change * proximal.choose_kappa(half))
+
+
+@pytest.mark.parametrize(("n_passes", "is_placed"), [(8, False), (32, True)])
+def test_sums_are_made_anew_after_many_passes(n_passes, is_placed, digits):
+    problem = problem_of(*digits, ElasticNet(1e-4), SOFTMAX)
+    ascent, state = ascent_on(problem)
+    for _ in range(3):
+        ascent.run_pass(problem, state, 1.0)
+    state.arrays.accumulated += 1e-3  # as if by rounding
+    state.n_passes = n_passes
+    state.kappa_rule = SimpleNamespace(next=n_passes, factor=lambda *_: 1.0)
+    assert ascent._change_kappa(problem, state) == is_placed
+    gradient, _ = dual.gradient_of_run(problem, state)
+    exact, _ = dual.gradient_of_dual(problem, state.arrays.dual)
+    assert (np.abs(gradient - exact).max() <= 1e-9 * np.abs(exact).max()) == is_placed
