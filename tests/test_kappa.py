@@ -303,7 +303,7 @@ def test_sums_are_made_anew_after_many_passes(n_passes, is_placed, digits):
     ascent, state = ascent_on(problem)
     for _ in range(3):
         ascent.run_pass(problem, state, 1.0)
-    state.arrays.accumulated += 1e-3  # as if by rounding
+    state.arrays.accumulated[...] += 1e-3  # as if by rounding
     state.n_passes = n_passes
     state.kappa_rule = SimpleNamespace(next=n_passes, factor=lambda *_: 1.0)
     assert ascent._change_kappa(problem, state) == is_placed

@@ -426,7 +426,7 @@ class DualAscent:
         )
 
     def _change_kappa(self, problem, state):
-        """Change kappa where it is wrong, after many passes the sums too; say whether the point was placed."""
+        """Change kappa where it is wrong, late the sums too; say whether the point was placed anew."""
         rule = state.kappa_rule
         if rule is None or state.n_passes != rule.next:
             return False
