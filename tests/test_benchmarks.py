@@ -15,7 +15,16 @@ pytest.importorskip("benchmarks", reason="not run from the repository's root")
 from benchmarks import data, suites
 from benchmarks.__main__ import main
 from benchmarks.data.sources import Dataset
-from benchmarks.suites import automatic_rate_grid, many_classes, process, restarts, roofline, small, stream
+from benchmarks.suites import (
+    automatic_rate_grid,
+    kappa,
+    many_classes,
+    process,
+    restarts,
+    roofline,
+    small,
+    stream,
+)
 
 
 def tables_of(name, **options):
@@ -80,6 +89,28 @@ def test_roofline(tiny, monkeypatch):
     assert text.startswith("Memory bandwidth ")
     assert [len(rows) for _, rows in tables] == [2, 2, 6, 1]
     assert [rows[0][0] for _, rows in tables] == ["float32", "clinc150", "200 x 4", "mnist"]
+
+
+def test_kappa(tiny, monkeypatch):
+    make = lambda: kappa.falling_clusters((300, 8, 3), 1.0, 0.5)  # noqa: E731
+    monkeypatch.setattr(kappa, "GENERATED", ((make, "300 x 8, 3", ((kappa.SOFTMAX, 1e-3),)),))
+    monkeypatch.setattr(kappa, "OF_DATA", ((kappa.SOFTMAX, 1e-2), (kappa.SQUARED, 1e-2)))
+    monkeypatch.setattr(kappa, "MULTIPLES", (1, 1000))
+    tables, text = tables_of("kappa", data_names=("letter",))
+    assert "**letter** (iris)" in text
+    assert [len(rows) for _, rows in tables] == [4, 1]
+    for header, rows in tables:
+        assert header == ["rows", "loss", "alpha", "kappa x 1", "kappa x 1e+03", "as it changes"]
+        for *_, right, wrong, changing in rows:
+            assert 0 < int(changing) < 300
+            assert right == "-" or int(changing) <= 1.5 * int(right)
+            assert wrong == "-" or int(changing) <= int(wrong)
+
+
+def test_falling_clusters_have_their_spectrum():
+    X, _ = kappa.falling_clusters((50_000, 16, 2), 1.0, 0.0)
+    found = np.linalg.eigvalsh(np.cov(X.T))[::-1]
+    assert found == pytest.approx(1 / np.arange(1, 17), rel=0.05)
 
 
 def test_many_classes(monkeypatch):

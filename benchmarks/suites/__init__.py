@@ -9,6 +9,7 @@ NAMES = (
     "accuracy",
     "optimum",
     "solvers",
+    "kappa",
     "restarts",
     "convergence",
     "automatic_rate",
