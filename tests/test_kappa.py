@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
+from sklearn_lossopt import SoftmaxClassifier, regularization_path
 from sklearn_lossopt.kernels.losses import CRAMMER_SINGER, HINGE, LOGISTIC, SOFTMAX, SQUARED, WESTON_WATKINS
 from sklearn_lossopt.penalties import ElasticNet
 from sklearn_lossopt.problem import Problem, as_rows
@@ -68,6 +69,28 @@ class TestEffectiveDimension:
         problem = problem_of(np.ones((n_rows, 4)), np.arange(n_rows), ElasticNet(1.0))
         assert proximal.effective_dimension(problem) == 4.0
 
+    @pytest.mark.parametrize("n_rows", [10, 30, 49])
+    def test_of_rows_at_right_angles_is_no_rounding(self, n_rows):
+        X = np.diag(np.random.default_rng(0).uniform(0.1, 3, n_rows))
+        problem = problem_of(X, np.arange(n_rows) % 2, ElasticNet(1.0), fit_intercept=False)
+        assert proximal.effective_dimension(problem) == n_rows
+
+    def test_knows_no_constant_feature(self):
+        X = np.random.default_rng(0).standard_normal((2000, 20))
+        y = np.arange(2000) % 2
+        plain = proximal.effective_dimension(problem_of(X, y, ElasticNet(1.0)))
+        # A constant as far as moments can tell.
+        far = np.column_stack([X, 1.7e18 + 1e5 * X[:, 0]])
+        assert proximal.effective_dimension(problem_of(far, y, ElasticNet(1.0))) == pytest.approx(plain)
+
+    def test_of_rows_in_an_order_of_their_own(self):
+        n_rows = 20 * 256 * 4
+        X, y = clusters(n_rows, 20, 20)
+        order = np.random.default_rng(1).permutation(n_rows)
+        found = proximal.effective_dimension(problem_of(3 * X, y, ElasticNet(1.0)))
+        shuffled = proximal.effective_dimension(problem_of(3 * X[order], y[order], ElasticNet(1.0)))
+        assert found == pytest.approx(shuffled, rel=0.2)
+
 
 class TestFirst:
     def test_is_small_where_few_rows_compete(self):
@@ -124,6 +147,30 @@ def asked(rule, n_passes, parts, problem=None, dual_variables=None):
     rule.next = n_passes
     state = SimpleNamespace(n_passes=n_passes, arrays=SimpleNamespace(dual=dual_variables))
     return rule.factor(problem, state, answer), sizes
+
+
+class TestParts:
+    @pytest.mark.parametrize("is_sparse", [False, True])
+    @pytest.mark.parametrize("l1_ratio", [0.0, 0.5])
+    def test_term_is_the_proximal_one(self, l1_ratio, is_sparse, digits):
+        X, y = digits
+        problem = problem_of(sparse.csr_array(X) if is_sparse else X, y, ElasticNet(1e-4, l1_ratio), SOFTMAX)
+        ascent, state = ascent_on(problem)
+        for _ in range(3):
+            ascent.run_pass(problem, state, 1.0)
+        model = ascent.model(problem, state)
+        parts = ascent._guess(problem, state, model)
+        _, _, metric = proximal.geometry(problem)
+        scale = state.coordinates.scale[: problem.n_features]
+        center = state.center.coef * scale[:, None] if is_sparse else state.center.coef * scale
+        apart = problem.coef_of(model) - (center.T if is_sparse else center)
+        assert parts.term == pytest.approx(state.kappa / 2 * (metric * apart**2).sum(), rel=1e-9)
+        assert parts.term > 0
+
+    @pytest.mark.parametrize("of_rows", [0.0, 1e-12, -1e-16, math.nan])
+    def test_rounding_is_not_judged(self, of_rows):
+        assert math.isnan(Parts(of_rows, 1.0, 1.0, 1.0).stiffness)
+        assert Parts(1e-10, 1.0, 1e-10, 1.0).stiffness == 1.0
 
 
 class TestBalance:
@@ -224,6 +271,14 @@ class TestHinges:
             assert asked(rule, 8, (1.0, 1.0, 0.5), problem, variables)[0] == pytest.approx(1.0)
             assert rule.next == 16
 
+    def test_count_the_rows_in_use_alone(self, rule, digits):
+        X, y = (np.tile(part, (4, 1) if part.ndim == 2 else 4) for part in digits)
+        problem = problem_of(X, y, ElasticNet(1e-4))
+        used = problem.subset(problem.index[100::2])
+        variables = np.full((len(y), used.n_outputs), 0.5)
+        rule.dimension = 2.0 * len(used.index) / kappa.CROWDED
+        assert asked(rule, 4, (1.0, 1.0, 0.5), used, variables)[0] == pytest.approx(0.5)
+
     def test_know_how_many_directions_there_are(self, problem, rule):
         asked(rule, 4, (1.0, 1.0, 0.1), problem, np.ones((len(problem.index), 10)))
         assert rule.dimension == proximal.effective_dimension(problem)
@@ -282,19 +337,35 @@ def test_halving_goes_on(first):
     assert rule.next == 2 * first
 
 
-@pytest.mark.parametrize(("loss", "is_kept"), [(SOFTMAX, True), (WESTON_WATKINS, False)])
-def test_a_warm_start_knows_how_kappa_changed(loss, is_kept, digits):
-    problem = problem_of(*digits, ElasticNet(1e-4), loss)
+@pytest.mark.parametrize(
+    ("loss", "l1_ratio", "then", "is_kept"),
+    [
+        (SOFTMAX, 0.0, SOFTMAX, True),
+        (SOFTMAX, 0.5, SOFTMAX, False),  # halved, and never raised
+        (WESTON_WATKINS, 0.0, WESTON_WATKINS, False),
+        (WESTON_WATKINS + SQUARED, 0.0, CRAMMER_SINGER + SQUARED, False),
+    ],
+)
+def test_a_warm_start_knows_how_kappa_was_balanced(loss, l1_ratio, then, is_kept, digits):
+    problem = problem_of(*digits, ElasticNet(1e-4, l1_ratio), loss)
     ascent, state = ascent_on(problem)
-    for _ in range(10):
+    for _ in range(34):
         ascent.run_pass(problem, state, 1.0)
     assert state.kappa == pytest.approx(state.change * proximal.choose_kappa(problem))
     assert state.change < 0.9
-    half = problem.with_penalty(ElasticNet(5e-5))
+    half = problem_of(*digits, ElasticNet(5e-5, l1_ratio), then)
     rng = np.random.default_rng(0)
     warm = ascent.start(half, ascent.model(problem, state), rng, DualMemory.of(problem, state))
     assert warm.change == (state.change if is_kept else 1.0)
     assert warm.kappa == pytest.approx(warm.change * proximal.choose_kappa(half))
+
+
+def test_a_path_with_l1_stays_proven(digits):
+    path = regularization_path(
+        SoftmaxClassifier(l1_ratio=1.0, solver="sdca", random_state=0), *digits, n_alphas=20
+    )
+    assert path.converged.all()
+    assert path.n_iters.sum() < 1500
 
 
 @pytest.mark.parametrize(("n_passes", "is_placed"), [(8, False), (32, True)])

@@ -61,9 +61,9 @@ LONG_PASS, COPY, SHARE_OF_COPIES = 4e6, 0.1, 0.2
 # Rough nanoseconds of a visit: a row, its outputs, its products.
 ROW, OUTPUT, DENSE_TERM, CSR_TERM = 150.0, 2.0, 0.04, 0.4
 SAMPLE = 1024  # rows by which to guess a gap before it is certified, of at least four times as many
-# From so many passes on, whenever kappa may change, the sums that passes keep are made anew: weak penalties
-# magnify what rounding took from them.
-MANY_PASSES = 32
+# From so many passes on, whenever kappa may change, the sums that passes keep are made anew, which also ends
+# momentum: weak penalties magnify what rounding took from them. (With L1 kappa does not change before.)
+LATE = 32
 # A guess above so much of the wanted gap leaves no hope: near the end gaps are noisy, certificates dear.
 SLACK = 0.9
 
@@ -135,7 +135,7 @@ class DualRun:
     change: float = 1.0  # kappa over what was chosen for it at first
     least_pull: float = 0.0
     least_intercept_scale: float = 0.0
-    kappa_rule: Balance | Halving | OfHinges | None = None  # None: kappa is 0, and stays so
+    kappa_rule: Balance | Halving | OfHinges | None = None  # None: kappa never changes
     spread: float = 1.0  # see `kernels.dual.dual_pass`
     n_passes: int = 0
     n_steps: int = 0
@@ -202,14 +202,19 @@ class DualAscent:
         )
         if previous is not None:
             state.optimism = previous.optimism
-            if problem.loss not in HINGES:  # of these other rows may compete
-                state.change = previous.change
         tuned = tuning(problem)
         state.least_pull = tuned.least_pull
         state.spread = 1 + SPREAD * (self.n_jobs - 1)
-        state.kappa = choose_kappa(problem) * state.change
+        state.kappa = choose_kappa(problem)
         if state.kappa > 0:
             state.kappa_rule = rule_for(problem, self._can_split(problem))
+            if (
+                previous is not None
+                and previous.loss == problem.loss
+                and isinstance(state.kappa_rule, Balance)
+            ):
+                state.change = previous.change
+                state.kappa *= state.change
         state.least_intercept_scale = least_intercept_scale(problem)
         self._place(problem, state, model, gradient)
         return state
@@ -331,7 +336,7 @@ class DualAscent:
         center, by_column = state.center, not problem.is_sparse
         of_point, term = (
             distance(state.arrays.primal, center.coef, factor, by_column)
-            for factor in (center.stretch, center.stiffness)
+            for factor in (center.stretch, center.term_weight)
         )
         return Parts(of_rows, of_point, term, loss + problem.penalty.l2 / 2 * sum_sizes(model.coef)[1])
 
@@ -420,7 +425,7 @@ class DualAscent:
             intercept=intercept.astype(dtype),
             intercept_before=intercept.astype(dtype),
             pull=widened(pulling / curvature, width, dtype),
-            stiffness=widened(pulling / curvature / 2, width, np.float64),
+            term_weight=widened(pulling / curvature / 2, width, np.float64),
             stretch=widened(pulling**2 / curvature / (2 * l2 or math.inf), width, np.float64),
             least_pull=max(state.least_pull, l2 / (l2 + kappa * float(metric.max()))),
         )
@@ -432,7 +437,7 @@ class DualAscent:
             return False
         model = self.model(problem, state)
         factor = rule.factor(problem, state, lambda n_rows: self._guess(problem, state, model, n_rows))
-        is_late = state.n_passes >= MANY_PASSES
+        is_late = state.n_passes >= LATE
         if factor == 1 and not is_late:
             return False
         state.kappa *= factor

@@ -19,16 +19,18 @@ TINY = 1e-300
 FIRST_BALANCE = 2  # the pass after which the two tell
 # The ratio of the two goes by about kappa^(1 / `POWER`); kappa changes so much at once, either way.
 POWER, MOST_CHANGE = 0.75, 8.0
+ROUNDING = 1e-11  # share of the objective that is no more than rounding, with float32
 # Rows by which to tell, and of how many there should be one: it need not be exact.
 FEWEST_ROWS, MOST_ROWS, ONE_OF = 64, 256, 16
 MANY_ROWS = 1024  # where it should be
+BLOCK = 4096  # rows at a time
 # Of hinges only the first passes tell. And kappa is as much smaller as fewer than `CROWDED` rows are off 0,
 # by output and direction that rows go in: few of them compete, as where classes are many or far apart.
 FIRST_LOOKS, CROWDED = (4, 8, 16), 15.0
 # Later they take many passes anyway: kappa is halved only if the point's part of the gap is more than so many
 # times that of the rows, before that pass and after it; then also while the gap is more than such a part of
 # the objective, or where it falls by less than such a power of the passes. (Of little data: always, unless
-# the point's part is no more than such a share of the other.)
+# the point's part is no more than such a share of the other; with L1, or without L2: always.)
 MANY_PASSES, LAG, LATER_LAG, FAR, LEAST_POWER, NO_LAG = 128, 2.0, 0.5, 4e-3, 1.5, 0.02
 
 
@@ -47,8 +49,8 @@ class Parts(NamedTuple):
 
     @property
     def stiffness(self):
-        """The proximal term, over what the rows are from the subproblem's optimum."""
-        return self.term / max(self.of_rows, TINY)
+        """The proximal term, over what rows are from the subproblem's optimum; NaN where that is rounding."""
+        return self.term / self.of_rows if self.of_rows > ROUNDING * self.objective else math.nan
 
     @property
     def lag(self):
@@ -124,7 +126,7 @@ class OfHinges:
     can_split : bool
         Whether the two parts tell: not with L1, without L2, or of little data.
     has_parts : bool
-        The same, but for little data.
+        As `can_split`, but little data count too.
     """
 
     def __init__(self, wanted, first, can_split, has_parts):
@@ -152,8 +154,11 @@ class OfHinges:
     def _soon(self, problem, state, parts):
         if self.dimension is None:
             self.dimension = effective_dimension(problem)
-        step = max(1, len(problem.index) // MANY_ROWS)
-        off_bound = np.count_nonzero(state.arrays.dual[problem.index[::step]] > 0) * step
+        n_rows = len(problem.index)
+        off_bound = sum(
+            np.count_nonzero(state.arrays.dual[problem.index[start : start + BLOCK]] > 0)
+            for start in range(0, n_rows, BLOCK)
+        )
         cut = min(off_bound / problem.n_outputs / self.dimension / CROWDED, 1.0)
         by_rows = max(min(cut / self.cut, 1.0), 1 / MOST_CHANGE)
         self.cut *= by_rows
@@ -178,9 +183,9 @@ def rule_for(problem, can_split):
     tuned = tuning(problem)
     has_parts = problem.penalty.l1 == 0 < problem.penalty.l2
     if problem.loss not in HINGES and has_parts:
-        return Balance(tuned.stiffness)
+        return Balance(tuned.wanted)
     if tuned.loosens_at is None:
         return None
     if problem.loss in HINGES:
-        return OfHinges(tuned.stiffness, tuned.loosens_at, can_split, has_parts)
+        return OfHinges(tuned.wanted, tuned.loosens_at, can_split, has_parts)
     return Halving(tuned.loosens_at)

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from scipy import sparse
 
 from ..kernels import losses
 from ..kernels.rows import aligned_zeros
+from .second_order import one_thread
 
 MOST_DENSITY = 0.02  # share of features that a row stores where rows count as hardly overlapping
 
@@ -19,30 +19,36 @@ class Tuning(NamedTuple):
     curvature: float  # mean of rows' dual problems that kappa is chosen for, where it would be 1 without,
     growth: float  # and the power of what it would be by which that grows
     least_pull: float  # momentum is that of at least so much strong convexity: passes are inexact
-    stiffness: tuple  # wanted: see `kappa`
-    # Passes, as `kappa.Halving` takes them, where stiffness does not tell. (None: never; measured.)
+    wanted: tuple  # stiffness: see `kappa.factor_to`
+    # Passes after which kappa is first halved where that does not tell, of hinges and with L1. (None: never.)
     loosens_at: int | None = 32
 
 
 SQUARED = losses.SQUARED
-DENSE, HINGE, TEXT, SQUARED_TEXT = (0.07, 0.004, 0.15), (0.07, 0.0, 0.15), (0.4, 0.1, 1.0), (0.1, 0.03, 0.3)
+# Stiffness wanted of smooth losses and of hinges, and of rows that hardly overlap, as those of text.
+SMOOTH, NEVER_RAISED, APART, SQUARED_APART = (
+    (0.07, 0.004, 0.15),
+    (0.07, 0.0, 0.15),
+    (0.4, 0.1, 1.0),
+    (0.1, 0.03, 0.3),
+)
 # For rows that overlap, and for those that hardly do: of these a pass solves more than of the others, however
 # weak the penalty. Measured on mnist, letter, covtype20k, cifar10_small, digits and breast_cancer, raw and
 # standardized, on generated clusters (alpha 1e-2 to 5e-6), and on newsgroups20 and clinc150 (1/n to 0.01/n).
 TUNING = {
-    losses.SOFTMAX: (Tuning(0.9, 0.33, 0.05, DENSE), Tuning(10.0, 0.25, 0.05, TEXT, None)),
-    losses.LOGISTIC: (Tuning(0.9, 0.33, 0.05, DENSE), Tuning(10.0, 0.25, 0.05, TEXT, None)),
-    losses.HINGE: (Tuning(0.2, 0.2, 0.5, HINGE), Tuning(0.45, 0.7, 0.6, HINGE, None)),
-    losses.WESTON_WATKINS: (Tuning(0.2, 0.2, 0.5, HINGE), Tuning(0.45, 0.7, 0.6, HINGE, None)),
-    losses.CRAMMER_SINGER: (Tuning(0.2, 0.2, 0.5, HINGE), Tuning(0.45, 0.7, 0.6, HINGE, None)),
-    losses.HINGE + SQUARED: (Tuning(0.15, 0.25, 0.1, DENSE), Tuning(1.0, 0.45, 0.5, SQUARED_TEXT, None)),
+    losses.SOFTMAX: (Tuning(0.9, 0.33, 0.05, SMOOTH), Tuning(10.0, 0.25, 0.05, APART, None)),
+    losses.LOGISTIC: (Tuning(0.9, 0.33, 0.05, SMOOTH), Tuning(10.0, 0.25, 0.05, APART, None)),
+    losses.HINGE: (Tuning(0.2, 0.2, 0.5, NEVER_RAISED), Tuning(0.45, 0.7, 0.6, NEVER_RAISED, None)),
+    losses.WESTON_WATKINS: (Tuning(0.2, 0.2, 0.5, NEVER_RAISED), Tuning(0.45, 0.7, 0.6, NEVER_RAISED, None)),
+    losses.CRAMMER_SINGER: (Tuning(0.2, 0.2, 0.5, NEVER_RAISED), Tuning(0.45, 0.7, 0.6, NEVER_RAISED, None)),
+    losses.HINGE + SQUARED: (Tuning(0.15, 0.25, 0.1, SMOOTH), Tuning(1.0, 0.45, 0.5, SQUARED_APART, None)),
     losses.WESTON_WATKINS + SQUARED: (
-        Tuning(0.08, 0.15, 0.1, DENSE),
-        Tuning(1.0, 0.45, 0.5, SQUARED_TEXT, None),
+        Tuning(0.08, 0.15, 0.1, SMOOTH),
+        Tuning(1.0, 0.45, 0.5, SQUARED_APART, None),
     ),
     losses.CRAMMER_SINGER + SQUARED: (
-        Tuning(0.08, 0.15, 0.1, DENSE),
-        Tuning(1.0, 0.45, 0.5, SQUARED_TEXT, None),
+        Tuning(0.08, 0.15, 0.1, SMOOTH),
+        Tuning(1.0, 0.45, 0.5, SQUARED_APART, None),
     ),
 }
 MOST_GROWTH = 100.0  # of that curvature: beyond, nothing was measured
@@ -65,7 +71,7 @@ class Center:
     intercept: np.ndarray
     intercept_before: np.ndarray
     pull: np.ndarray
-    stiffness: np.ndarray  # what the proximal term is, by squared distance to the point
+    term_weight: np.ndarray  # what the proximal term is, by squared distance to the point
     stretch: np.ndarray  # what the penalty's part of a gap is, by squared distance to the point
     least_pull: float  # q, the strong convexity that is not the proximal term's, as a share
     a: float = 1.0
@@ -103,8 +109,8 @@ def rows_overlap(problem):
 
 def tuning(problem):
     """The loss's `Tuning`, for rows like these."""
-    overlapping, sparse = TUNING[problem.loss]
-    return overlapping if rows_overlap(problem) else sparse
+    overlapping, apart = TUNING[problem.loss]
+    return overlapping if rows_overlap(problem) else apart
 
 
 def choose_kappa(problem):
@@ -146,25 +152,27 @@ def _few_compete(problem):
 def effective_dimension(problem):
     """How many directions rows go in: ``tr(C)^2 / tr(C^2)``, of their second moments C in the metric.
 
-    The mean square of the inner products of a sample of the rows estimates tr(C^2).
+    The mean square of the inner products of rows, some of them, estimates tr(C^2). Weights do not count.
     """
-    shift, _, metric = geometry(problem)
-    sample = problem.index[:: max(1, len(problem.index) // SAMPLE)]
-    rows, scale = problem.rows, 1 / np.sqrt(metric)
-    if problem.is_sparse:
-        shape = len(rows.indptr) - 1, problem.n_features
-        chosen = (
-            sparse.csr_array((rows.data, rows.indices, rows.indptr), shape)[sample].multiply(scale).tocsr()
-        )
-        products = (chosen @ chosen.T).toarray().astype(np.float64)
-    else:
-        chosen = rows.values[sample].astype(np.float64)
-        chosen = (chosen - shift if shift.size else chosen) * scale
-        products = chosen @ chosen.T
-    sizes = np.diag(products)
-    squares = (products**2).sum() - (sizes**2).sum()
-    n_pairs = len(sample) * (len(sample) - 1)
-    return n_pairs * sizes.mean() ** 2 / squares if squares > 0 else float(problem.n_features)
+    shift, second_moment, metric = geometry(problem)
+    scale = np.where(second_moment > 0, 1 / np.sqrt(metric), 0.0)
+    n_rows = len(problem.index)
+    # Chosen at random, as rows may be in an order of their own.
+    chosen = np.unique(np.random.default_rng(0).integers(n_rows, size=SAMPLE)) if n_rows > SAMPLE else ...
+    chosen = problem.index[chosen]
+    with one_thread:
+        if problem.is_sparse:
+            rows = problem.matrix[chosen].multiply(scale).tocsr()
+            products = (rows @ rows.T).toarray().astype(np.float64)
+        else:
+            rows = problem.rows.values[chosen].astype(np.float64)
+            rows = (rows - shift if shift.size else rows) * scale
+            products = rows @ rows.T
+    size = np.diag(products).mean()
+    np.fill_diagonal(products, 0.0)
+    n_pairs, squares = len(chosen) * (len(chosen) - 1), float((products**2).sum())
+    most = float(problem.n_features)
+    return min(n_pairs * size**2 / squares, most) if squares > 0 else most
 
 
 def widened(values, width, dtype):

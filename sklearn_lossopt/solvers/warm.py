@@ -3,6 +3,7 @@
 import numpy as np
 
 from ..kernels.dual import DualState, duals_of_model, placed_gradient, start_duals
+from .kappa import Balance
 
 
 class DualMemory:
@@ -13,7 +14,7 @@ class DualMemory:
         self.target = problem.target
         self.index = problem.index
         self.dual = dual
-        self.optimism, self.change = optimism, change  # of guesses and of kappa, as a run has them
+        self.optimism, self.change = optimism, change  # of guesses and of a balanced kappa, as a run has them
         self.gradient = gradient  # `gradient_of_dual`'s answer, for a problem with the very same rows
 
     @classmethod
@@ -24,7 +25,9 @@ class DualMemory:
         if not isinstance(arrays, DualState):
             return None
         gradient = gradient_of_run(problem, state) if same_rows else None
-        return cls(problem, arrays.dual, state.optimism, gradient, state.change)
+        # Other rules only lower kappa: from fit to fit it would go to 0.
+        change = state.change if isinstance(state.kappa_rule, Balance) else 1.0
+        return cls(problem, arrays.dual, state.optimism, gradient, change)
 
     def give(self, problem, dual):
         """Put those of rows that are still there, by number and class, into `dual`; say how many."""
