@@ -114,8 +114,9 @@ class TestWhichRule:
     @pytest.mark.parametrize("loss", SMOOTH)
     def test_smooth_losses_are_balanced(self, loss, digits):
         assert isinstance(kappa.rule_for(problem_of(*digits, ElasticNet(1e-3), loss), False), Balance)
-        with_l1 = problem_of(*digits, ElasticNet(1e-3, 0.5), loss)
-        assert isinstance(kappa.rule_for(with_l1, False), Halving)
+        assert isinstance(kappa.rule_for(problem_of(*digits, ElasticNet(1e-3, 0.5), loss), False), Balance)
+        without_l2 = problem_of(*digits, ElasticNet(1e-3, 1.0), loss)
+        assert isinstance(kappa.rule_for(without_l2, False), Halving)
 
     @pytest.mark.parametrize("loss", [HINGE, WESTON_WATKINS, CRAMMER_SINGER])
     def test_hinges_have_their_own(self, loss, digits):
@@ -204,9 +205,10 @@ class TestBalance:
     def test_looks_at_few_rows(self, n_rows, size):
         assert kappa.sample_size(n_rows) == size
 
+    @pytest.mark.parametrize("l1_ratio", [0.0, 0.5])
     @pytest.mark.parametrize("times", [1e-3, 30.0])
-    def test_brings_a_wrong_kappa_back(self, times, digits, monkeypatch):
-        problem = problem_of(*digits, ElasticNet(1e-4), SOFTMAX)
+    def test_brings_a_wrong_kappa_back(self, times, l1_ratio, digits, monkeypatch):
+        problem = problem_of(*digits, ElasticNet(1e-4, l1_ratio), SOFTMAX)
         right = proximal.choose_kappa(problem)
         monkeypatch.setattr(dual, "choose_kappa", lambda problem: times * right)
         ascent, state = ascent_on(problem)
@@ -341,7 +343,8 @@ def test_halving_goes_on(first):
     ("loss", "l1_ratio", "then", "is_kept"),
     [
         (SOFTMAX, 0.0, SOFTMAX, True),
-        (SOFTMAX, 0.5, SOFTMAX, False),  # halved, and never raised
+        (SOFTMAX, 0.5, SOFTMAX, True),
+        (SOFTMAX, 1.0, SOFTMAX, False),  # halved, and never raised
         (WESTON_WATKINS, 0.0, WESTON_WATKINS, False),
         (WESTON_WATKINS + SQUARED, 0.0, CRAMMER_SINGER + SQUARED, False),
     ],
@@ -360,9 +363,10 @@ def test_a_warm_start_knows_how_kappa_was_balanced(loss, l1_ratio, then, is_kept
     assert warm.kappa == pytest.approx(warm.change * proximal.choose_kappa(half))
 
 
-def test_a_path_with_l1_stays_proven(digits):
+@pytest.mark.parametrize("l1_ratio", [0.5, 1.0])
+def test_a_path_with_l1_stays_proven(l1_ratio, digits):
     path = regularization_path(
-        SoftmaxClassifier(l1_ratio=1.0, solver="sdca", random_state=0), *digits, n_alphas=20
+        SoftmaxClassifier(l1_ratio=l1_ratio, solver="sdca", random_state=0), *digits, n_alphas=20
     )
     assert path.converged.all()
     assert path.n_iters.sum() < 1500

@@ -62,7 +62,7 @@ LONG_PASS, COPY, SHARE_OF_COPIES = 4e6, 0.1, 0.2
 ROW, OUTPUT, DENSE_TERM, CSR_TERM = 150.0, 2.0, 0.04, 0.4
 SAMPLE = 1024  # rows by which to guess a gap before it is certified, of at least four times as many
 # From so many passes on, whenever kappa may change, the sums that passes keep are made anew, which also ends
-# momentum: weak penalties magnify what rounding took from them. (With L1 kappa does not change before.)
+# momentum: weak penalties magnify what rounding took from them.
 LATE = 32
 # A guess above so much of the wanted gap leaves no hope: near the end gaps are noisy, certificates dear.
 SLACK = 0.9

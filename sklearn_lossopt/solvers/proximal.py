@@ -20,7 +20,7 @@ class Tuning(NamedTuple):
     growth: float  # and the power of what it would be by which that grows
     least_pull: float  # momentum is that of at least so much strong convexity: passes are inexact
     wanted: tuple  # stiffness: see `kappa.factor_to`
-    # Passes after which kappa is first halved where that does not tell, of hinges and with L1. (None: never.)
+    # Passes after which kappa is first halved where that does not tell: of hinges, without L2. (None: never.)
     loosens_at: int | None = 32
 
 
