@@ -182,7 +182,7 @@ def rule_for(problem, can_split):
     """How kappa changes: an object with `next`, the pass after which to ask, and `factor`; or None: never."""
     tuned = tuning(problem)
     has_parts = problem.penalty.l1 == 0 < problem.penalty.l2
-    if problem.loss not in HINGES and problem.penalty.l2 > 0:  # (pure L1 is better left alone)
+    if problem.loss not in HINGES and problem.penalty.l2 > 0:  # pure L1 took more passes so
         return Balance(tuned.wanted)
     if tuned.loosens_at is None:
         return None
