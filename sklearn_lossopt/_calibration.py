@@ -2,7 +2,7 @@
 
 import numpy as np
 from scipy.optimize import minimize_scalar
-from scipy.special import expit, log_expit, log_softmax
+from scipy.special import expit, log_expit
 from sklearn.utils.extmath import softmax
 
 # Relative gap that is enough for a temperature, with few and with many classes, most of whose hinges do not
@@ -29,7 +29,8 @@ def log_probabilities(scores, temperature=1.0):
             margin = np.clip(half / scores.dtype.type(temperature / 2), -largest / 4, largest / 4)
             return np.column_stack([log_expit(-margin), log_expit(margin)])
         below = (half - half.max(axis=1, keepdims=True)) / scores.dtype.type(temperature / 2)
-    return log_softmax(np.clip(below, -largest / 4, 0), axis=1)
+    below = np.clip(below, -largest / 4, 0)
+    return below - np.log(np.exp(below).sum(axis=1, keepdims=True))
 
 
 def probabilities(scores, temperature=1.0):

@@ -11,9 +11,10 @@ from typing import NamedTuple
 import numpy as np
 from scipy import sparse
 
-from .kernels.evaluate import score_rows, sum_losses, sum_sizes
-from .kernels.losses import loss_at_zero
+from .kernels import losses
+from .kernels.evaluate import sum_losses, sum_sizes
 from .kernels.moments import sum_moments
+from .kernels.predict import score_rows
 from .kernels.rows import ROWS_PER_BLOCK, CSRRows, DenseRows, read_only
 from .penalties import ElasticNet
 
@@ -135,9 +136,9 @@ class Problem:
     def evaluate(self, model, *, with_accuracy=False):
         """Objective, data loss and (on demand, else 0) accuracy of a model on the rows in use."""
         block = np.empty((ROWS_PER_BLOCK, self.n_outputs), self.dtype)
-        losses = np.empty(2 * ROWS_PER_BLOCK)
+        room = losses.new_room(self.n_outputs, self.dtype)
         sums = sum_losses(
-            self.rows, self.index, self.target, self.weight, self.loss, *model, block, losses, with_accuracy
+            self.rows, self.index, self.target, self.weight, self.loss, *model, block, room, with_accuracy
         )
         return self.evaluation(sums, model)
 
@@ -175,7 +176,7 @@ class Problem:
     @cached_property
     def objective_at_zero(self):
         """F0, the objective where all coefficients and intercepts are 0."""
-        return loss_at_zero(self.loss, self.n_outputs)
+        return losses.loss_at_zero(self.loss, self.n_outputs)
 
     @cached_property
     def moments(self):

@@ -9,10 +9,22 @@ from scipy.special import logsumexp, softmax
 from sklearn_lossopt import losses
 from sklearn_lossopt.kernels._jit import helper
 from sklearn_lossopt.kernels.exponential import exp_nonpositive
-from sklearn_lossopt.kernels.losses import differentiate, differentiate_rows, is_right, loss_at_zero
+from sklearn_lossopt.kernels.losses import (
+    FEW,
+    HINGE,
+    LOGISTIC,
+    SOFTMAX,
+    SQUARED,
+    differentiate,
+    differentiate_rows,
+    is_right,
+    loss_at_zero,
+    new_room,
+)
 from sklearn_lossopt.kernels.minibatch import _weigh
 from sklearn_lossopt.penalties import ElasticNet
 
+OF_ONE = HINGE, HINGE + SQUARED  # of one output too
 ALL = {name: (loss, n) for name, (_, loss, n) in KERNEL_LOSSES.items()}
 ALL["exponential"] = (losses.ExponentialLoss(), 2)
 ALL["hinge_margin_2"] = (losses.BinaryHinge(margin=2.0), 2)
@@ -110,20 +122,35 @@ def test_kernel_matches_numpy(name, size, dtype):
     assert slopes == pytest.approx(expected, rel=rtol, abs=rtol * max(1.0, np.abs(expected).max()))
 
 
-@pytest.mark.parametrize("name", ["softmax", "weston_watkins"])
-@pytest.mark.parametrize("n_rows", [1, 8, 13, 32])
-def test_rows_are_differentiated_as_one_by_one(name, n_rows):
-    names = [known for known in KERNEL_LOSSES if name in known]
-    assert names, sorted(KERNEL_LOSSES)
-    number, _, n_classes = KERNEL_LOSSES[names[0]]
-    scores, y, _ = draw(n_classes)
-    part = np.random.default_rng(0).permutation(len(y))[:n_rows].astype(np.int32)
-    alone, block = scores[part].copy(), scores[part].copy()
-    values = [differentiate(number, alone[i], y[part[i]]) for i in range(n_rows)]
-    losses = np.empty(64)
-    differentiate_rows(number, part, block, y, losses)
-    assert losses[:n_rows] == pytest.approx(values, rel=1e-13)
-    assert (block == alone).all()
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("n_outputs", [1, 3, 8, 17, FEW, FEW + 1])
+@pytest.mark.parametrize("number", sorted({number for number, _, _ in KERNEL_LOSSES.values()}))
+def test_rows_are_differentiated_as_one_by_one(number, n_outputs, dtype):
+    if number not in OF_ONE and (n_outputs == 1) != (number == LOGISTIC):
+        pytest.skip("this loss has no such number of outputs")
+    rng = np.random.default_rng(n_outputs)
+    close = {"rel": 1e-5, "abs": 1e-6} if dtype == np.float32 else {"rel": 1e-13, "abs": 1e-15}
+    room = new_room(n_outputs, dtype)
+    y = rng.integers(0, max(n_outputs, 2), 40)
+    scores = rng.normal(scale=3, size=(40, n_outputs)).astype(dtype)
+    scores[::5] = 0  # ties
+    for n_rows in (1, 8, 13, 32):
+        part = rng.permutation(40)[:n_rows].astype(np.int32)
+        alone, block = scores[part].copy(), scores[part].copy()
+        values = [differentiate(number, alone[i], y[part[i]]) for i in range(n_rows)]
+        differentiate_rows(number, part, block, y, room)
+        assert room.losses[:n_rows] == pytest.approx(values, **close)
+        assert block == pytest.approx(alone, **close)
+
+
+@pytest.mark.parametrize("n_outputs", [5, FEW + 1])
+def test_a_loss_that_is_not_a_number_is_no_other_row_s(n_outputs):
+    room = new_room(n_outputs, np.float32)
+    block, y = np.zeros((4, n_outputs), np.float32), np.array([0, 1, 2, 3])
+    block[2, 2] = np.nan
+    differentiate_rows(SOFTMAX, np.arange(4, dtype=np.int32), block, y, room)
+    assert np.isnan(room.losses[2])
+    assert room.losses[[0, 1, 3]] == pytest.approx(np.full(3, np.log(n_outputs)), rel=1e-6)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -133,10 +160,10 @@ def test_softmax_of_any_width(n_outputs, dtype):
     block = rng.normal(scale=3, size=(6, n_outputs)).astype(dtype)
     y = rng.integers(0, n_outputs, 6)
     exact, part = block.astype(float), np.arange(6, dtype=np.int32)
-    losses_ = np.empty(64)
-    differentiate_rows(KERNEL_LOSSES["softmax"][0], part, block, y, losses_)
+    room = new_room(n_outputs, dtype)
+    differentiate_rows(KERNEL_LOSSES["softmax"][0], part, block, y, room)
     close = {"rel": 1e-5, "abs": 1e-6} if dtype == np.float32 else {"rel": 1e-13, "abs": 1e-15}
-    assert losses_[:6] == pytest.approx(logsumexp(exact, axis=1) - exact[part, y], **close)
+    assert room.losses[:6] == pytest.approx(logsumexp(exact, axis=1) - exact[part, y], **close)
     expected = softmax(exact, axis=1) - np.eye(n_outputs)[y]
     assert block == pytest.approx(expected, **close)
 
@@ -167,12 +194,13 @@ def test_rows_of_logistic_loss_are_differentiated_in_vectors(n_rows, dtype):
     block = np.resize(np.array(special, dtype), n_rows)[:, np.newaxis]
     alone = block.astype(np.float64)
     values = [differentiate(number, alone[i], y[part[i]]) for i in range(n_rows)]
-    losses = np.empty(64)
-    differentiate_rows(number, part, block, y, losses)
+    room = new_room(1, dtype)
+    losses = room.losses
+    differentiate_rows(number, part, block, y, room)
     assert losses[:n_rows] == pytest.approx(values, rel=1e-6 if dtype == np.float32 else 1e-14, abs=1e-15)
     assert block == pytest.approx(alone, rel=1e-6 if dtype == np.float32 else 1e-13, abs=1e-300)
     block[0] = np.nan
-    differentiate_rows(number, part, block, y, losses)
+    differentiate_rows(number, part, block, y, room)
     assert np.isnan(losses[0])
     assert np.isfinite(losses[1:n_rows]).all()
 

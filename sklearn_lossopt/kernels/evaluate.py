@@ -9,37 +9,37 @@ from .rows import ROWS_PER_BLOCK, scores
 
 
 @helper
-def add_losses(part, block, losses, target, weight, loss, with_accuracy, sums):
+def add_losses(part, block, room, target, weight, loss, with_accuracy, sums):
     """Add what the scores of some rows give to weighted sums of loss, right answers, and 1.
 
-    The scores, in `block`, are lost; `losses` is as `differentiate_rows` has it.
+    The scores, in `block`, are lost; `room` is from `losses.new_room`.
     """
     total, right, mass = sums
     if with_accuracy:
         for i in range(part.size):
             if is_right(block[i], target[part[i]]):
                 right += np.float64(weight[part[i]])
-    differentiate_rows(loss, part, block, target, losses)
+    differentiate_rows(loss, part, block, target, room)
     for i in range(part.size):
         w = np.float64(weight[part[i]])
         mass += w
-        total += w * losses[i]
+        total += w * room.losses[i]
     return total, right, mass
 
 
 @kernel
-def sum_losses(rows, index, target, weight, loss, coef, intercept, block, losses, with_accuracy):
+def sum_losses(rows, index, target, weight, loss, coef, intercept, block, room, with_accuracy):
     """Weighted sums of loss and right answers, and the sum of weights.
 
-    `block` and `losses` are room for the scores and losses of ROWS_PER_BLOCK rows.
+    `block` is room for the scores of ROWS_PER_BLOCK rows, `room` from `losses.new_room`.
     """
     rows, index, target, weight = borrowed((rows, index, target, weight))
-    coef, intercept, block, losses = borrowed((coef, intercept, block, losses))
+    coef, intercept, block, room = borrowed((coef, intercept, block, room))
     sums = (0.0, 0.0, 0.0)
     for start in range(0, index.size, ROWS_PER_BLOCK):
         part = index[start : start + ROWS_PER_BLOCK]
         scores(rows, part, coef, intercept, block, rows, part)
-        sums = add_losses(part, block, losses, target, weight, loss, with_accuracy, sums)
+        sums = add_losses(part, block, room, target, weight, loss, with_accuracy, sums)
     return sums
 
 
@@ -57,12 +57,3 @@ def _sum_sizes(values):
         absolute += abs(w)
         square += w * w
     return absolute, square
-
-
-@kernel
-def score_rows(rows, index, coef, intercept, out):
-    """out[i] = scores of row index[i]."""
-    for start in range(0, index.size, ROWS_PER_BLOCK):
-        stop = min(start + ROWS_PER_BLOCK, index.size)
-        ahead = index[stop : stop + ROWS_PER_BLOCK]
-        scores(rows, index[start:stop], coef, intercept, out[start:stop], rows, ahead)

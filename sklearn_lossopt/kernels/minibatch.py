@@ -6,7 +6,7 @@ import numpy as np
 
 from ._jit import helper, pass_kernel
 from .evaluate import add_losses
-from .losses import differentiate_rows
+from .losses import Room, differentiate_rows
 from .prefetch import prefetch
 from .references import borrowed
 from .rows import (
@@ -48,7 +48,7 @@ class State(NamedTuple):
     slot : CSR: where each feature's gradient is, -1 if untouched.
     block : dense: `rows.new_block`; CSR: None.
     slopes, block_scores : (ROWS_PER_BLOCK, n_outputs).
-    block_losses : as `losses.differentiate_rows` has it.
+    loss_room : from `losses.new_room`.
     coef_before, intercept_before : the model that the pass begins with, whose loss it takes.
     average, intercept_average : of `coef` and `intercept`, empty if none is wanted.
     only_line, ones : the lines and scales of the intercepts.
@@ -61,7 +61,7 @@ class State(NamedTuple):
     block: tuple | None
     slopes: np.ndarray
     block_scores: np.ndarray
-    block_losses: np.ndarray
+    loss_room: Room
     coef_before: np.ndarray
     intercept_before: np.ndarray
     average: Average
@@ -153,7 +153,7 @@ def minibatch_pass(
     geometry, state = borrowed((geometry, state))
     number = weight.dtype.type
     n_rows = order.size
-    slopes, losses = state.slopes, state.block_losses
+    slopes, room = state.slopes, state.loss_room
     n_outputs = slopes.shape[1]
     intercept = state.intercept.values[0]
     slope_sum = state.intercept.gradient[0]
@@ -188,8 +188,8 @@ def minibatch_pass(
             if looks_back:
                 block = state.block_scores
                 scores(near, at, state.coef_before, state.intercept_before, block, rows, ahead[a:b])
-                sums = add_losses(part, block, losses, target, weight, loss, with_accuracy, sums)
-            differentiate_rows(loss, part, slopes, target, losses)
+                sums = add_losses(part, block, room, target, weight, loss, with_accuracy, sums)
+            differentiate_rows(loss, part, slopes, target, room)
             _weigh(part, weight, number(stop - start), slopes, slope_sum)
             rest = ahead[b:]
             n_touched = add_gradient(near, at, slopes, state.coef.gradient, touched, n_touched, rows, rest)

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.linalg.blas import dsyrk
 
+from .._blas import one_thread
 from ..certificate import certify
 from ..kernels import losses
 from ..kernels.interior import (
@@ -31,7 +32,6 @@ from .second_order import (
     add_sparse_outer,
     describe,
     factor_of,
-    one_thread,
     signs,
     solve_with,
     solver_of_all,

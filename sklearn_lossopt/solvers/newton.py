@@ -7,12 +7,13 @@ rows are ordered, repeated or weighted.
 
 import numpy as np
 
+from .._blas import one_thread
 from ..certificate import certify
 from ..kernels import losses
 from . import softmax
 from .certified import CertifiedSolver
 from .margins import MarginObjective
-from .second_order import SecondOrder, describe, one_thread
+from .second_order import SecondOrder, describe
 
 SMALL = 1e-13  # a Newton decrement below this share of the objective is rounding
 NEAR = 1e-2  # a decrement, relative, from which on steps converge quadratically

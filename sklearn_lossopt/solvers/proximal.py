@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .._blas import one_thread
 from ..kernels import losses
 from ..kernels.rows import aligned_zeros
-from .second_order import one_thread
 
 MOST_DENSITY = 0.02  # share of features that a row stores where rows count as hardly overlapping
 

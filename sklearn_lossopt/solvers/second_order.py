@@ -1,14 +1,13 @@
 """What Newton's method and the interior point method share: float64, standardized rows, Cholesky factors."""
 
 import math
-import threading
 from dataclasses import dataclass, field
 
 import numpy as np
 from scipy.linalg.blas import dsyrk
 from scipy.linalg.lapack import dpotrf, dpotrs
-from threadpoolctl import ThreadpoolController
 
+from .._blas import one_thread
 from ..certificate import BestBound
 from ..kernels import losses
 from ..kernels.hessians import add_gram, complete_hessian
@@ -30,36 +29,6 @@ def describe(problem):
         if problem.n_outputs > 1:
             loss += f" with multi_class={MULTI_CLASS[problem.loss % losses.SQUARED]!r}"
     return f"{loss} and l1_ratio={problem.penalty.l1_ratio:g}"
-
-
-class _OneThread:
-    """Context in which BLAS has one thread, so that iterates do not depend on how many it would take.
-
-    The limit is the process's, not the Python thread's: the last to leave lifts it.
-    """
-
-    def __init__(self):
-        self.controller = None
-        self.lock = threading.Lock()
-        self.inside = 0
-
-    def __enter__(self):
-        with self.lock:
-            if self.inside == 0:
-                if self.controller is None:
-                    self.controller = ThreadpoolController()
-                self.limiter = self.controller.limit(limits=1, user_api="blas")
-                self.limiter.__enter__()
-            self.inside += 1
-
-    def __exit__(self, *error):
-        with self.lock:
-            self.inside -= 1
-            if self.inside == 0:
-                self.limiter.__exit__(*error)
-
-
-one_thread = _OneThread()
 
 
 @dataclass

@@ -275,7 +275,7 @@ def _new_arrays(problem, model, n_skipped):
         block=new_block(problem.rows, problem.index),
         slopes=np.empty((ROWS_PER_BLOCK, n_outputs), dtype),
         block_scores=np.empty((ROWS_PER_BLOCK, n_outputs), dtype),
-        block_losses=np.empty(2 * ROWS_PER_BLOCK),
+        loss_room=losses.new_room(n_outputs, dtype),
         coef_before=aligned_zeros(model.coef.shape, dtype),
         intercept_before=np.zeros(n_outputs, dtype),
         average=_new_average(model.coef.shape, n_skipped),

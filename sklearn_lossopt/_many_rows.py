@@ -1,0 +1,115 @@
+"""Scores, classes and probabilities of many rows, by kernels on as many threads as BLAS would take.
+
+A product of X and few coefficients is slow in BLAS, and what NumPy does with its result, row by row and array
+after array, takes as long again. Kernels do it all while a block of rows is in the cache.
+"""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import sparse
+
+from ._blas import openblas_threads
+from .kernels.predict import classify_rows, new_room, score_rows, weigh_classes, weigh_pairs
+from .kernels.rows import CSRRows, DenseRows
+from .problem import as_rows
+
+# Products of X and coefficients from which kernels are quicker: fewer take as long as to call them.
+MANY = 2_000_000
+# Rough nanoseconds of a product, dense and CSR, and of a thread's work that is worth starting it.
+DENSE_TERM, CSR_TERM, LONG_WORK = 0.05, 0.4, 4e6
+
+
+@dataclass(frozen=True)
+class ManyRows:
+    """Rows and the coefficients that kernels are to meet them with; made by `of`.
+
+    All answers are None where a score is not finite, as it is wherever a row is not, or nearly so.
+    """
+
+    rows: DenseRows | CSRRows
+    index: np.ndarray
+    coef: np.ndarray
+    intercept: np.ndarray
+    n_threads: int
+
+    @classmethod
+    def of(cls, X, coef, intercept):
+        """Rows for the kernels, or None where NumPy and SciPy are as quick or there is no kernel.
+
+        Parameters
+        ----------
+        X : {ndarray, sparse matrix} of shape (n_samples, n_features)
+            Validated rows, but for whether they are finite.
+        coef : {ndarray, sparse matrix} of shape (n_outputs, n_features)
+        intercept : array-like of shape (n_outputs,)
+
+        Returns
+        -------
+        ManyRows or None
+        """
+        is_sparse = sparse.issparse(X)
+        if not (type(coef) is np.ndarray and (is_sparse or type(X) is np.ndarray) and coef.dtype == X.dtype):
+            return None
+        if coef.dtype not in (np.float32, np.float64):
+            return None
+        n_outputs, n_rows = len(coef), X.shape[0]
+        n_products = (X.nnz if is_sparse else X.size) * n_outputs
+        if n_products < MANY:
+            return None
+        n_threads = openblas_threads()
+        if is_sparse:
+            coef = coef.T
+        elif not (n_threads and X.flags.c_contiguous):
+            return None
+        work = n_products * (CSR_TERM if is_sparse else DENSE_TERM)
+        return cls(
+            as_rows(X),
+            np.arange(n_rows, dtype=np.int32 if n_rows <= np.iinfo(np.int32).max else np.int64),
+            np.ascontiguousarray(coef),
+            np.array(np.broadcast_to(intercept, n_outputs), coef.dtype),
+            max(1, min(n_threads, n_rows, int(work / LONG_WORK))),
+        )
+
+    def scores(self):
+        """Scores, (n_samples,) of one output, else (n_samples, n_outputs)."""
+        out = np.empty((len(self.index), len(self.intercept)), self.coef.dtype)
+        if not self._run(score_rows, (), out, has_room=False):
+            return None
+        return out.ravel() if out.shape[1] == 1 else out
+
+    def classes(self):
+        """Numbers of the classes with the largest scores."""
+        if len(self.intercept) == 1:
+            scores = self.scores()
+            return None if scores is None else (scores > 0).astype(np.intp)
+        out = np.empty(len(self.index), np.intp)
+        return out if self._run(classify_rows, (), out) else None
+
+    def probabilities(self, divisor, is_log):
+        """The softmax of scores / divisor, (n_samples, n_classes), or its logarithm."""
+        if len(self.intercept) == 1:
+            scores = self.scores()
+            return None if scores is None else probabilities_of_two(scores, divisor, is_log)
+        out = np.empty((len(self.index), len(self.intercept)), self.coef.dtype)
+        return out if self._run(weigh_classes, (float(divisor), is_log), out) else None
+
+    def _run(self, kernel, settings, out, has_room=True):
+        """Run a kernel on parts of the rows side by side: the parts do not change what it makes of a row."""
+
+        def run(part):
+            room = (new_room(len(self.intercept), self.coef.dtype),) if has_room else ()
+            here = out[part[0] : part[-1] + 1]
+            return kernel(self.rows, part, self.coef, self.intercept, *settings, *room, here)
+
+        if self.n_threads == 1:
+            return run(self.index)
+        with ThreadPoolExecutor(self.n_threads) as pool:
+            return all(list(pool.map(run, np.array_split(self.index, self.n_threads))))
+
+
+def probabilities_of_two(scores, divisor, is_log):
+    """The softmax of 0 and scores / divisor, (n_samples, 2), or its logarithm."""
+    out = np.empty((len(scores), 2), scores.dtype)
+    return out if weigh_pairs(scores, float(divisor), is_log, out) else None

@@ -1,0 +1,299 @@
+"""From rows to scores, classes and probabilities, a block at a time: scores are used while in the cache.
+
+Each kernel gives False, and what it has written is not to be used, if a score is NaN or infinite, or if
+scores are so large that their sum may be. With finite coefficients that is so wherever a row is not finite,
+which therefore need not be looked for before.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from ._jit import helper, kernel
+from .losses import FEW
+from .references import borrowed
+from .rows import ROWS_PER_BLOCK, aligned_zeros, scores
+from .vectors import (
+    exp,
+    keep_first,
+    lanes_of,
+    largest,
+    load,
+    load_as,
+    load_first,
+    log,
+    log1p,
+    padded_outputs,
+    smallest,
+    spread,
+    store,
+    store_first,
+    top,
+    total,
+    where_positive,
+)
+
+# Below minus so much, in float32 and in float64, `exp` no longer falls: a probability is 0 there.
+ZERO_BELOW_32, ZERO_BELOW_64 = 87.0, 708.0
+NEARLY_NOTHING = 1e-300  # added to a margin, which so has a sign
+
+
+class Room(NamedTuple):
+    """Memory for a block, made in Python: `new_room`."""
+
+    scores: np.ndarray  # (ROWS_PER_BLOCK, n_outputs), padded to whole vectors where there are many outputs
+    turned: np.ndarray  # (n_outputs + 1, ROWS_PER_BLOCK) where there are few, else no lines
+    masses: np.ndarray  # (ROWS_PER_BLOCK,), float64
+    places: np.ndarray  # 0, 1, 2, ...: a line of the scores
+
+
+def new_room(n_outputs, dtype):
+    """What kernels for three outputs or more need."""
+    is_few = n_outputs <= FEW
+    width = n_outputs if is_few else padded_outputs(n_outputs, dtype)
+    return Room(
+        aligned_zeros((ROWS_PER_BLOCK, width), dtype),
+        aligned_zeros((n_outputs + 1 if is_few else 0, ROWS_PER_BLOCK), dtype),
+        aligned_zeros((ROWS_PER_BLOCK,), np.float64),
+        np.arange(width, dtype=dtype),
+    )
+
+
+@kernel
+def score_rows(rows, index, coef, intercept, out):
+    """Put the scores of row index[i] into out[i]."""
+    rows, index, coef, intercept, out = borrowed((rows, index, coef, intercept, out))
+    n_outputs = intercept.size
+    lanes = lanes_of(out)
+    zeros = spread(out.dtype.type(0), out)
+    for start in range(0, index.size, ROWS_PER_BLOCK):
+        stop = min(start + ROWS_PER_BLOCK, index.size)
+        ahead = index[stop : stop + ROWS_PER_BLOCK]
+        scores(rows, index[start:stop], coef, intercept, out[start:stop], rows, ahead)
+        end = stop * n_outputs
+        for j in range(start * n_outputs, end, lanes):
+            zeros = zeros + load_first(out, j, end - j, 0) * out.dtype.type(0)
+    return total(zeros) == 0
+
+
+@kernel
+def classify_rows(rows, index, coef, intercept, room, out):
+    """Put the number of the largest score of row index[i] into out[i]: the first of equals.
+
+    `room` is from `new_room`.
+    """
+    rows, index, coef, intercept = borrowed((rows, index, coef, intercept))
+    room, out = borrowed((room, out))
+    block, turned, _, places = room
+    n_outputs = intercept.size
+    zeros = block.dtype.type(0)
+    for start in range(0, index.size, ROWS_PER_BLOCK):
+        part = index[start : start + ROWS_PER_BLOCK]
+        ahead = index[start + part.size : start + 2 * part.size]
+        scores(rows, part, coef, intercept, block, rows, ahead)
+        here = out[start : start + part.size]
+        if len(turned) > 0:
+            zeros += _classify_turned(block, turned, here)
+            continue
+        for i in range(part.size):
+            here[i], zero = _place_of_highest(block[i], places, n_outputs)
+            zeros += zero
+    return zeros == 0
+
+
+@kernel
+def weigh_classes(rows, index, coef, intercept, divisor, is_log, room, out):
+    """Put the softmax of scores / divisor of row index[i] into out[i], or its logarithm.
+
+    `room` is from `new_room`.
+    """
+    rows, index, coef, intercept = borrowed((rows, index, coef, intercept))
+    room, out = borrowed((room, out))
+    block, turned, masses, _ = room
+    factor = out.dtype.type(divisor)
+    zeros = block.dtype.type(0)
+    for start in range(0, index.size, ROWS_PER_BLOCK):
+        part = index[start : start + ROWS_PER_BLOCK]
+        ahead = index[start + part.size : start + 2 * part.size]
+        scores(rows, part, coef, intercept, block, rows, ahead)
+        here = out[start : start + part.size]
+        if len(turned) > 0:
+            zeros += _weigh_turned(block, turned, masses, factor, is_log, here)
+            continue
+        for i in range(part.size):
+            zeros += _weigh_line(block[i], factor, is_log, here[i])
+    return zeros == 0
+
+
+@kernel
+def weigh_pairs(scores, divisor, is_log, out):
+    """The same of two classes: of the scores 0 and scores[i] / divisor, into out[i]."""
+    numbers = np.zeros((2, ROWS_PER_BLOCK))
+    lanes, width = lanes_of(numbers), ROWS_PER_BLOCK
+    least = -float(np.finfo(out.dtype).max / 4)
+    zeros = 0.0
+    for start in range(0, scores.size, ROWS_PER_BLOCK):
+        n_rows = min(ROWS_PER_BLOCK, scores.size - start)
+        for i in range(0, n_rows, lanes):
+            left = n_rows - i
+            score = load_as(scores, start + i, left, 0, numbers)
+            zeros += total(score * 0.0)
+            margin = score / divisor + NEARLY_NOTHING
+            against = 0.0 - margin
+            size = largest(margin, against)
+            # exp of a negative number only, which cannot overflow
+            small = where_positive(ZERO_BELOW_64 - size, exp(0.0 - size))
+            if is_log:
+                likely = 0.0 - log1p(small)
+                rare = largest(likely - size, least)
+            else:
+                likely = 1.0 / (small + 1.0)
+                rare = small * likely
+            store(numbers, i, where_positive(margin, likely) + where_positive(against, rare))
+            store(numbers, width + i, where_positive(against, likely) + where_positive(margin, rare))
+        for i in range(n_rows):
+            out[start + i, 0] = numbers[1, i]
+            out[start + i, 1] = numbers[0, i]
+    return zeros == 0
+
+
+@helper
+def _limits(array):
+    """The least logarithm of a probability, and what to add to one to be negative where that is 0."""
+    number = array.dtype.type
+    end = ZERO_BELOW_32 if array.itemsize == 4 else ZERO_BELOW_64
+    return number(-np.finfo(array.dtype).max / 4), number(end)
+
+
+# --------------------------------------------------- few outputs: rows lie side by side in vectors
+
+
+@helper
+def _turn(block, n_rows, turned):
+    for i in range(n_rows):
+        for k in range(block.shape[1]):
+            turned[k, i] = block[i, k]
+
+
+@helper
+def _highest_turned(turned, n_outputs, i):
+    """The largest scores of a vector of rows from the i-th on; and 0 for rows whose scores all are finite."""
+    width = turned.shape[1]
+    number = turned.dtype.type
+    most = load(turned, i)
+    zeros = most * number(0)
+    for k in range(1, n_outputs):
+        here = load(turned, k * width + i)
+        most = largest(here, most)
+        zeros = zeros + here * number(0)
+    return most, zeros
+
+
+@helper
+def _classify_turned(block, turned, out):
+    """Numbers of some rows' largest scores; gives 0 if all scores are finite, else NaN."""
+    n_rows, n_outputs, width = len(out), block.shape[1], turned.shape[1]
+    number = turned.dtype.type
+    _turn(block, n_rows, turned)
+    one = spread(number(1), turned)
+    zeros = one - one
+    for i in range(0, n_rows, lanes_of(turned)):
+        most, zero = _highest_turned(turned, n_outputs, i)
+        zeros = zeros + keep_first(zero, n_rows - i)
+        place = spread(number(n_outputs - 1), turned)
+        # From the last to the first, so that the first of equals stays.
+        for k in range(n_outputs - 2, -1, -1):
+            is_lower = where_positive(most - load(turned, k * width + i), one)
+            place = is_lower * (place - number(k)) + number(k)
+        store(turned, n_outputs * width + i, place)
+    for i in range(n_rows):
+        out[i] = int(turned[n_outputs, i])
+    return total(zeros)
+
+
+@helper
+def _weigh_turned(block, turned, masses, divisor, is_log, out):
+    """Softmaxes of some rows' scores over divisor, or logarithms; gives 0 if all are finite, else NaN."""
+    n_rows, n_outputs, width = len(out), block.shape[1], turned.shape[1]
+    number = turned.dtype.type
+    least, end = _limits(turned)
+    _turn(block, n_rows, turned)
+    one = spread(number(1), turned)
+    zeros = one - one
+    for i in range(0, n_rows, lanes_of(turned)):
+        most, zero = _highest_turned(turned, n_outputs, i)
+        zeros = zeros + keep_first(zero, n_rows - i)
+        mass = one - one
+        for k in range(n_outputs):
+            below = largest((load(turned, k * width + i) - most) / divisor, least)
+            p = where_positive(below + end, exp(below))
+            store(turned, k * width + i, below if is_log else p)
+            mass = mass + p
+        store(turned, n_outputs * width + i, mass)
+        inverse = one / mass
+        for k in range(0 if is_log else n_outputs):
+            store(turned, k * width + i, load(turned, k * width + i) * inverse)
+    if is_log:
+        for i in range(n_rows):
+            masses[i] = turned[n_outputs, i]
+        for i in range(0, n_rows, lanes_of(masses)):
+            store(masses, i, log(load(masses, i)))
+    for i in range(n_rows):
+        shift = number(masses[i]) if is_log else number(0)
+        for k in range(n_outputs):
+            out[i, k] = turned[k, i] - shift
+    return total(zeros)
+
+
+# ------------------------------------------------------------- many outputs: one row after another
+
+
+@helper
+def _highest(line, n_outputs):
+    """The largest of a padded line's numbers, and 0 if they all are finite, else NaN."""
+    lanes = lanes_of(line)
+    number = line.dtype.type
+    highest = load_first(line, 0, n_outputs, line[0])
+    zeros = highest * number(0)
+    for k in range(lanes, n_outputs, lanes):
+        here = load_first(line, k, n_outputs - k, line[0])
+        highest = largest(highest, here)
+        zeros = zeros + here * number(0)
+    return top(highest), total(zeros)
+
+
+@helper
+def _place_of_highest(line, places, n_outputs):
+    """Where the largest number is, the first of equals, and as `_highest`: without a branch to mispredict."""
+    lanes = lanes_of(line)
+    number = line.dtype.type
+    most, zero = _highest(line, n_outputs)
+    far = spread(number(n_outputs), line)
+    first = far
+    for k in range(0, n_outputs, lanes):
+        lacks = most - load_first(line, k, n_outputs - k, line[0])
+        first = smallest(first, load(places, k) + where_positive(lacks, far))
+    return int(number(0) - top(number(0) - first)), zero
+
+
+@helper
+def _weigh_line(line, divisor, is_log, out):
+    """Put the softmax of a padded line over divisor into `out`, or its logarithm; gives as `_highest`."""
+    n_outputs = out.size
+    lanes = lanes_of(line)
+    number = line.dtype.type
+    least, end = _limits(line)
+    most, zero = _highest(line, n_outputs)
+    sums = spread(number(0), line)
+    for k in range(0, n_outputs, lanes):
+        below = largest((load_first(line, k, n_outputs - k, most) - most) / divisor, least)
+        p = keep_first(where_positive(below + end, exp(below)), n_outputs - k)
+        store(line, k, below if is_log else p)
+        sums = sums + p
+    mass = total(sums)
+    log_mass, inverse = number(math.log(mass)), number(1) / mass
+    for k in range(0, n_outputs, lanes):
+        here = load(line, k)
+        store_first(out, k, n_outputs - k, here - log_mass if is_log else here * inverse)
+    return zero

@@ -1,0 +1,178 @@
+"""Predictions of many rows, by kernels, against those of NumPy."""
+
+import numpy as np
+import pytest
+from minibatch import both
+from scipy import sparse
+from sklearn.base import clone
+
+from sklearn_lossopt import SoftmaxClassifier, _many_rows
+from sklearn_lossopt._blas import one_thread, openblas_threads
+from sklearn_lossopt._calibration import log_probabilities, probabilities
+from sklearn_lossopt._many_rows import ManyRows
+from sklearn_lossopt.kernels.losses import FEW
+
+N_OUTPUTS = [1, 3, 7, FEW, FEW + 1, 40]
+
+
+@pytest.fixture(autouse=True)
+def any_is_many(monkeypatch):
+    monkeypatch.setattr(_many_rows, "MANY", 0)
+    monkeypatch.setattr(_many_rows, "openblas_threads", lambda: 1)
+
+
+def draw(n_outputs, dtype, storage="dense", n_rows=101, n_features=19):
+    rng = np.random.default_rng(n_outputs)
+    X = rng.normal(size=(n_rows, n_features)).astype(dtype)
+    coef = rng.normal(size=(n_outputs, n_features)).astype(dtype)
+    intercept = rng.normal(size=n_outputs).astype(dtype)
+    if storage == "csr":
+        X[rng.random(X.shape) < 0.7] = 0
+    scores = X.astype(np.float64) @ coef.T.astype(np.float64) + intercept
+    X = sparse.csr_array(X) if storage == "csr" else X
+    return ManyRows.of(X, coef, intercept), scores[:, 0] if n_outputs == 1 else scores
+
+
+def close(dtype):
+    return {"rel": 2e-5, "abs": 1e-6} if dtype == np.float32 else {"rel": 1e-12, "abs": 1e-15}
+
+
+@pytest.mark.parametrize("n_outputs", N_OUTPUTS)
+@pytest.mark.parametrize("storage", ["dense", "csr"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_as_numpy_has_them(dtype, storage, n_outputs):
+    many, scores = draw(n_outputs, dtype, storage)
+    found = many.scores()
+    assert found.dtype == dtype
+    assert found == pytest.approx(scores, rel=1e-4 if dtype == np.float32 else 1e-11, abs=close(dtype)["abs"])
+    # From here on of the very scores: what rounding did to them is not the point.
+    scores = found.astype(np.float64)
+    classes = (scores > 0).astype(int) if n_outputs == 1 else scores.argmax(axis=1)
+    assert (many.classes() == classes).all()
+    for divisor in (1.0, 0.3, 40.0):
+        p, logs = many.probabilities(divisor, False), many.probabilities(divisor, True)
+        assert p.dtype == logs.dtype == dtype
+        assert p == pytest.approx(probabilities(scores.copy(), divisor), **close(dtype))
+        assert logs == pytest.approx(log_probabilities(scores, divisor), **close(dtype))
+        assert p.sum(axis=1) == pytest.approx(np.ones(len(p)), **close(dtype))
+
+
+@pytest.mark.parametrize("n_outputs", [1, 7, 40])
+def test_threads_change_no_bit(n_outputs, monkeypatch):
+    alone, _ = draw(n_outputs, np.float32, n_rows=1001)
+    monkeypatch.setattr(_many_rows, "openblas_threads", lambda: 3)
+    monkeypatch.setattr(_many_rows, "LONG_WORK", 1.0)
+    together, _ = draw(n_outputs, np.float32, n_rows=1001)
+    assert (alone.n_threads, together.n_threads) == (1, 3)
+    assert (alone.scores() == together.scores()).all()
+    assert (alone.classes() == together.classes()).all()
+    assert (alone.probabilities(1.5, False) == together.probabilities(1.5, False)).all()
+
+
+@pytest.mark.parametrize("n_outputs", [3, FEW + 1, 100])
+def test_of_equal_scores_the_first_counts(n_outputs):
+    X = np.ones((50, 4))
+    coef = np.zeros((n_outputs, 4))
+    assert (ManyRows.of(X, coef, np.zeros(n_outputs)).classes() == 0).all()
+    coef[1:] = 1
+    assert (ManyRows.of(X, coef, np.zeros(n_outputs)).classes() == 1).all()
+    coef[:-1] = -1
+    assert (ManyRows.of(X, coef, np.zeros(n_outputs)).classes() == n_outputs - 1).all()
+
+
+@pytest.mark.parametrize("n_outputs", N_OUTPUTS)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_far_scores_give_finite_logarithms(dtype, n_outputs):
+    size = np.finfo(dtype).max / 1e4
+    scores = np.linspace(-1, 1, 50 * n_outputs).reshape(50, n_outputs)
+    for scale, divisor in ((size, 1.0), (size, 1e-4), (300.0, 1.0)):
+        many = ManyRows.of(
+            np.diag(np.full(50, scale, dtype)), scores.T.astype(dtype).copy(), np.zeros(n_outputs)
+        )
+        p, logs = many.probabilities(divisor, False), many.probabilities(divisor, True)
+        exact = log_probabilities(many.scores(), divisor)
+        assert np.isfinite(logs).all()
+        assert np.exp(logs) == pytest.approx(p, rel=1e-4, abs=1e-30)
+        if scale < size:
+            assert logs == pytest.approx(exact, rel=1e-5)
+
+
+@pytest.mark.parametrize("n_outputs", [1, 7, FEW + 1])
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("row", [0, 57, 100])
+def test_a_score_that_is_not_finite_is_noticed(n_outputs, bad, row):
+    many, _ = draw(n_outputs, np.float64)
+    rows = many.rows.values.copy()
+    rows[row, -1] = bad
+    many = ManyRows.of(rows, many.coef, many.intercept)
+    assert many.scores() is None
+    assert many.classes() is None
+    assert many.probabilities(1.0, False) is None
+    assert many.probabilities(1.0, True) is None
+    coef = many.coef.copy()
+    coef[:, -1] = 0  # 0 times infinity is no number either
+    assert ManyRows.of(rows, coef, many.intercept).scores() is None
+
+
+def test_what_kernels_do_not_take(monkeypatch):
+    X, coef, intercept = np.ones((8, 3)), np.ones((4, 3)), np.ones(4)
+    assert ManyRows.of(X, coef, intercept) is not None
+    assert ManyRows.of(X, coef, 0.0) is not None
+    assert ManyRows.of(np.asfortranarray(X), coef, intercept) is None
+    assert ManyRows.of(X.astype(np.float32), coef, intercept) is None
+    assert ManyRows.of(X.astype(int), coef.astype(int), intercept) is None
+    assert ManyRows.of(X, sparse.csr_array(coef), intercept) is None
+    monkeypatch.setattr(_many_rows, "openblas_threads", lambda: 0)  # of an unknown BLAS
+    assert ManyRows.of(X, coef, intercept) is None
+    assert ManyRows.of(sparse.csr_array(X), coef, intercept) is not None
+    monkeypatch.setattr(_many_rows, "MANY", 1000)
+    assert ManyRows.of(sparse.csr_array(X), coef, intercept) is None
+
+
+@both
+def test_estimators_predict_the_same(estimator, digits, monkeypatch):
+    X, y = digits
+    model = clone(estimator).set_params(alpha=1e-3).fit(X, y)
+    ways = [model.decision_function, model.predict, model.predict_proba, model.predict_log_proba]
+    for rows in (X, sparse.csr_array(X)):
+        many = [way(rows) for way in ways]
+        with monkeypatch.context() as patch:
+            patch.setattr(_many_rows, "MANY", 10**18)
+            few = [way(rows) for way in ways]
+        for ours, theirs in zip(many, few, strict=True):
+            assert ours == pytest.approx(theirs, rel=1e-9, abs=1e-12)
+            assert ours.dtype == theirs.dtype
+
+
+@pytest.mark.parametrize("storage", [np.asarray, sparse.csr_array])
+@pytest.mark.parametrize("way", ["decision_function", "predict", "predict_proba", "predict_log_proba"])
+def test_bad_rows_are_refused_as_ever(way, storage, digits, monkeypatch):
+    X, y = digits
+    model = SoftmaxClassifier(alpha=1e-2).fit(X, y)
+    model.coef_[:, 7] = 0
+    for bad, what in ((np.nan, "NaN"), (np.inf, "infinity")):
+        rows = X.copy()
+        rows[1000, 7] = bad
+        messages = []
+        for many in (0, 10**18):
+            monkeypatch.setattr(_many_rows, "MANY", many)
+            with pytest.raises(ValueError, match=f"Input X contains {what}") as error:
+                getattr(model, way)(storage(rows))
+            messages.append(str(error.value))
+        assert messages[0] == messages[1]
+
+
+def test_scores_beyond_all_numbers_are_left_to_numpy(digits):
+    X, y = digits
+    model = SoftmaxClassifier(alpha=1e-2).fit(X, y)
+    with np.errstate(over="ignore", invalid="ignore"):
+        p = model.predict_proba(1e306 * X)
+        assert np.isfinite(p).all()
+        assert (model.classes_[p.argmax(axis=1)] == model.predict(1e306 * X)).all()
+
+
+def test_threads_are_those_of_blas(monkeypatch):
+    free = openblas_threads()
+    with one_thread:
+        assert openblas_threads() == min(free, 1)
+    assert openblas_threads() == free
