@@ -33,7 +33,7 @@ class PredictionMixin:
         return of_scores(scores.ravel() if scores.shape[1] == 1 else scores)
 
     def decision_function(self, X):
-        """Scores of each row: the larger, the more likely the class.
+        """Score rows for each class: the larger, the more likely.
 
         Parameters
         ----------

@@ -10,6 +10,7 @@ from ._stream import Stream
 from ._units import Units
 from ._version import __version__
 from .exceptions import ModelVersionWarning
+from .kernels.losses import LossRoom
 from .kernels.minibatch import Geometry, State
 from .kernels.rows import DenseRows
 from .kernels.steps import Average, Parameters
@@ -26,7 +27,7 @@ KINDS = {
         *(kind for kind in solvers.BY_NAME.values()),
         *(kind for kind in schedules.BY_NAME.values()),
         *(Stream, Units, RecentScores, MinibatchState, Moments),
-        *(Average, DenseRows, Geometry, Parameters, State),
+        *(Average, DenseRows, Geometry, LossRoom, Parameters, State),
         *(sparse.csr_array, sparse.csr_matrix),
     )
 }

@@ -2,7 +2,8 @@
 
 Numba stamps a cached function with that function's own source file only, so a cached kernel would
 go on returning old results after a helper in another file changed. `kernel` therefore adds a hash
-of every file of this folder to the cache key.
+of every file of this folder to the cache key. And it reads what an earlier version of the package has left
+in the cache, which may name types that are no more: such an index counts as empty.
 """
 
 import contextlib
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import numba
 from numba import config
-from numba.core.caching import FunctionCache
+from numba.core.caching import FunctionCache, IndexDataCacheFile
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import Compiler
 
@@ -35,8 +36,22 @@ def hash_of_sources(folder):
 SOURCES = hash_of_sources(Path(__file__).parent)
 
 
+class CacheFiles(IndexDataCacheFile):
+    """Numba's files of a cached function; an index that cannot be read is as good as none."""
+
+    def _load_index(self):
+        try:
+            return super()._load_index()
+        except Exception:  # unpickling raises what it likes
+            return {}
+
+
 class KernelCache(FunctionCache):
     """Numba's on-disk cache, with the hash of all kernel sources in the key."""
+
+    def __init__(self, py_func):
+        super().__init__(py_func)
+        self._cache_file.__class__ = CacheFiles
 
     def _index_key(self, *args):
         return (*super()._index_key(*args), SOURCES)
@@ -44,7 +59,11 @@ class KernelCache(FunctionCache):
 
 # A release of Numba that builds its key elsewhere would silently bypass `KernelCache`: then
 # compiling anew in each process is slow but right.
-CAN_CACHE = SOURCES is not None and hasattr(FunctionCache, "_index_key")
+CAN_CACHE = (
+    SOURCES is not None
+    and hasattr(FunctionCache, "_index_key")
+    and hasattr(IndexDataCacheFile, "_load_index")
+)
 
 
 class _OwnHelpers(JITCodeLibrary):

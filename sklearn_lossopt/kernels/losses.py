@@ -79,7 +79,7 @@ def differentiate_softmax(scores, target):
     return margin, float(mass)
 
 
-class Room(NamedTuple):
+class LossRoom(NamedTuple):
     """Memory for a block's losses, made in Python: `new_room`."""
 
     losses: np.ndarray  # (2 * ROWS_PER_BLOCK,), float64: those of the rows first, the rest is spare
@@ -92,7 +92,7 @@ def new_room(n_outputs, dtype):
     """What `differentiate_rows` needs."""
     is_few = 1 < n_outputs <= FEW
     lines = n_outputs + 2 if is_few else 0
-    return Room(np.zeros(2 * ROWS_PER_BLOCK), aligned_zeros((lines, ROWS_PER_BLOCK), dtype))
+    return LossRoom(np.zeros(2 * ROWS_PER_BLOCK), aligned_zeros((lines, ROWS_PER_BLOCK), dtype))
 
 
 @helper

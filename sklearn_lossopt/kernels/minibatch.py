@@ -6,7 +6,7 @@ import numpy as np
 
 from ._jit import helper, pass_kernel
 from .evaluate import add_losses
-from .losses import Room, differentiate_rows
+from .losses import LossRoom, differentiate_rows
 from .prefetch import prefetch
 from .references import borrowed
 from .rows import (
@@ -61,7 +61,7 @@ class State(NamedTuple):
     block: tuple | None
     slopes: np.ndarray
     block_scores: np.ndarray
-    loss_room: Room
+    loss_room: LossRoom
     coef_before: np.ndarray
     intercept_before: np.ndarray
     average: Average
