@@ -226,8 +226,10 @@ class BaseLossClassifier(
         given = X, y, sample_weight
         known = self._known_classes()
         classes = classes_of_stream(classes, known)
-        X, y, sample_weight, _ = self._check_data(X, y, sample_weight, reset=known is None, may_be_zero=True)
-        unknown = np.setdiff1d(y, classes)
+        X, y, sample_weight, labels = self._check_data(
+            X, y, sample_weight, reset=known is None, may_be_zero=True
+        )
+        unknown = np.setdiff1d(labels, classes)
         if unknown.size:
             raise ValueError(
                 f"y has labels that are not among the classes: {unknown!r}; the classes are {classes!r}. "
@@ -235,11 +237,12 @@ class BaseLossClassifier(
             )
         stream = getattr(self, "_stream", None) or Stream(_generator(self.random_state))
         factors = self._class_factors(y, classes, sample_weight)
-        weight = sample_weight * factors[np.searchsorted(classes, y)]
+        number = np.searchsorted(classes, y)
+        weight = sample_weight * factors[number]
         if not weight.any() and known is not None:
             return self  # nothing to learn from
         stream.see_weights(weight)
-        problem = self._problem(X, y, sample_weight, classes, factors, stream.mean_weight)
+        problem = self._problem(X, number, weight, classes, stream.mean_weight)
         start = self._model(problem) if known is not None else problem.model()
         if self.learning_rate == "auto":
             start = stream.see_units(problem, start)
@@ -295,7 +298,7 @@ class BaseLossClassifier(
                 "Set warm_start=False to start anew."
             )
         factors = factors[factors > 0]
-        problem = self._problem(X, y, sample_weight, classes, factors)
+        problem = self._problem_of_labels(X, y, sample_weight, classes, factors)
         return problem, classes, factors, _generator(self.random_state)
 
     def _finish(self, solution, *, in_stream=False):
@@ -366,7 +369,7 @@ class BaseLossClassifier(
                 "their rows out of X_val and y_val."
             )
         weight = check_weight(sample_weight_val, X_val, "sample_weight_val")
-        return self._problem(without_duplicates(X_val), y_val, weight, classes, factors)
+        return self._problem_of_labels(without_duplicates(X_val), y_val, weight, classes, factors)
 
     # ------------------------------------------------------------------- parameters as solvers want
 
@@ -378,10 +381,14 @@ class BaseLossClassifier(
         counts = np.bincount(number, sample_weight * (classes[number] == y), minlength=len(classes))
         return weights_of_classes(self.class_weight, classes, counts)
 
-    def _problem(self, X, y, sample_weight, classes, factors, mean_weight=None):
-        """The optimization problem of the rows of positive weight."""
-        target = np.searchsorted(classes, y).clip(0, len(classes) - 1).astype(np.int32)
-        weight = np.where(classes[target] == y, sample_weight * factors[target], 0.0)
+    def _problem_of_labels(self, X, y, sample_weight, classes, factors):
+        """The optimization problem of rows whose labels may be none of the classes: such are left out."""
+        number = np.searchsorted(classes, y).clip(0, len(classes) - 1)
+        weight = np.where(classes[number] == y, sample_weight * factors[number], 0.0)
+        return self._problem(X, number, weight, classes)
+
+    def _problem(self, X, number, weight, classes, mean_weight=None):
+        """The optimization problem of the rows of positive weight, by the numbers of their classes."""
         scale = (mean_weight or weight.max()) * np.finfo(X.dtype).tiny
         index = np.flatnonzero(weight > scale)  # what the dtype makes 0 of is absent too
         if not index.size:
@@ -395,7 +402,7 @@ class BaseLossClassifier(
         return Problem(
             rows=as_rows(X),
             index=index.astype(np.int32 if len(weight) <= np.iinfo(np.int32).max else np.int64),
-            target=target,
+            target=number.astype(np.int32),
             weight=(weight / mean_weight).astype(dtype),
             loss=self._loss(len(classes)),
             penalty=ElasticNet(float(self.alpha), float(self.l1_ratio)),

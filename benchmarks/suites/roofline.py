@@ -34,7 +34,15 @@ SECONDS = 0.02  # of an epoch, by the bound
 MOST_BYTES = 300 << 20  # of X
 PASSES = 2, 6
 DENSE_CEILING, PREDICT_CEILING, PREDICT_FLOOR, CSR_FLOOR = 2.0, 1.5, 0.95, 3.0  # 5% is noise
-PREDICTION_SHAPES = ((500_000, 16, 10), (50_000, 784, 1), (50_000, 784, 10), (10_000, 3072, 100))
+PREDICTION_SHAPES = (
+    (500_000, 16, 1),
+    (500_000, 16, 3),
+    (500_000, 16, 10),
+    (50_000, 784, 1),
+    (50_000, 784, 10),
+    (10_000, 3072, 100),
+    (20_000, 512, 1000),
+)
 SPARSE_SHAPE, SPARSE_PER_ROW, SPARSE_CLASSES = (1_000_000, 100_000), 20, 20
 
 
@@ -303,7 +311,7 @@ def _prediction_table(machine, rows_of, with_peer, repeats):
     for name, X, y in tables:
         ours, peer = _equal_models(X, y)
         n_outputs = len(ours.coef_)
-        for method in ("decision_function", "predict_proba"):
+        for method in ("decision_function", "predict", "predict_proba"):
             models = (ours, peer) if with_peer else (ours,)
             seconds, *theirs = _medians([partial(getattr(m, method), X) for m in models], 2 * repeats)
             cells = _cells(machine, seconds, _predict_work(X, n_outputs), X.dtype, PREDICT_CEILING)
