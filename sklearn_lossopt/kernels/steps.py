@@ -201,6 +201,7 @@ def update_lines(rows, lines, parameters, scale, catch_up, n_steps, settings):
             momentum_line(i, t, w, gradient, first, r, rate, l1 * times, l2 * (times - one), l2, momentum)
     elif optimizer == NESTEROV:
         for t in range(lines.size):
+            prefetch_line(rows, lines, t, w, second)
             i = lines[t]
             times = catch_up_of_line(rows, catch_up, i)
             r = scale_of_line(rows, scale, i)
