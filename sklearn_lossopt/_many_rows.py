@@ -11,6 +11,7 @@ import numpy as np
 from scipy import sparse
 
 from ._blas import openblas_threads
+from .kernels._jit import is_kept
 from .kernels.predict import classify_rows, new_room, score_rows, weigh_classes, weigh_pairs
 from .kernels.rows import CSRRows, DenseRows
 from .problem import as_rows
@@ -43,32 +44,34 @@ class ManyRows:
         X : {ndarray, sparse matrix} of shape (n_samples, n_features)
             Validated rows, but for whether they are finite.
         coef : {ndarray, sparse matrix} of shape (n_outputs, n_features)
-        intercept : array-like of shape (n_outputs,)
+        intercept : ndarray of shape (n_outputs,)
+            These two as a fit leaves them: if they are anything else, NumPy knows what to do.
 
         Returns
         -------
         ManyRows or None
         """
         is_sparse = sparse.issparse(X)
-        if not (type(coef) is np.ndarray and (is_sparse or type(X) is np.ndarray) and coef.dtype == X.dtype):
+        if not (type(coef) is type(intercept) is np.ndarray and (is_sparse or type(X) is np.ndarray)):
             return None
-        if coef.dtype not in (np.float32, np.float64):
+        if not (coef.dtype == intercept.dtype == X.dtype and coef.dtype in (np.float32, np.float64)):
             return None
         n_outputs, n_rows = len(coef), X.shape[0]
-        n_products = (X.nnz if is_sparse else X.size) * n_outputs
-        if n_products < MANY:
+        if coef.shape != (n_outputs, X.shape[1]) or intercept.shape != (n_outputs,):
+            return None
+        if (X.nnz if is_sparse else X.size) * n_outputs < MANY or not is_kept(score_rows):
             return None
         n_threads = openblas_threads()
         if is_sparse:
             coef = coef.T
         elif not (n_threads and X.flags.c_contiguous):
             return None
-        work = n_products * (CSR_TERM if is_sparse else DENSE_TERM)
+        work = X.nnz * n_outputs * CSR_TERM if is_sparse else X.size * n_outputs * DENSE_TERM
         return cls(
             as_rows(X),
             np.arange(n_rows, dtype=np.int32 if n_rows <= np.iinfo(np.int32).max else np.int64),
             np.ascontiguousarray(coef),
-            np.array(np.broadcast_to(intercept, n_outputs), coef.dtype),
+            np.ascontiguousarray(intercept),
             max(1, min(n_threads, n_rows, int(work / LONG_WORK))),
         )
 
@@ -105,8 +108,11 @@ class ManyRows:
 
         if self.n_threads == 1:
             return run(self.index)
-        with ThreadPoolExecutor(self.n_threads) as pool:
-            return all(list(pool.map(run, np.array_split(self.index, self.n_threads))))
+        try:
+            with ThreadPoolExecutor(self.n_threads) as pool:
+                return all(list(pool.map(run, np.array_split(self.index, self.n_threads))))
+        except RuntimeError:  # the interpreter is about to end: no more threads
+            return run(self.index)
 
 
 def probabilities_of_two(scores, divisor, is_log):

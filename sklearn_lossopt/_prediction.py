@@ -1,6 +1,7 @@
 """From rows to scores, classes and probabilities."""
 
 import numpy as np
+from scipy import sparse
 from sklearn.utils import assert_all_finite
 from sklearn.utils.extmath import safe_sparse_dot
 from sklearn.utils.metaestimators import available_if
@@ -21,16 +22,24 @@ class PredictionMixin:
         """By what scores are divided to be, up to a constant, log probabilities."""
         return 1.0
 
-    def _answer(self, X, of_many, of_scores):
-        """What `of_many` makes of `ManyRows`; where these are few, or not finite, `of_scores` of scores."""
+    def _meet(self, X, of_many, of_scores):
+        """What `of_many` makes of `ManyRows`; where rows are few, or not finite, `of_scores` of scores."""
         check_is_fitted(self)
         X = validate_data(self, X, accept_sparse="csr", reset=False, ensure_all_finite=False)
         many = ManyRows.of(X, self.coef_, self.intercept_)
         if many is not None and (found := of_many(many)) is not None:
             return found
+        if not (isinstance(X, np.ndarray) or sparse.issparse(X)):
+            return of_scores(super().decision_function(X))  # which says why other libraries' arrays do not do
         assert_all_finite(X, estimator_name=type(self).__name__, input_name="X")
         scores = safe_sparse_dot(X, self.coef_.T, dense_output=True) + self.intercept_
-        return of_scores(scores.ravel() if scores.shape[1] == 1 else scores)
+        return of_scores(scores.ravel() if scores.ndim == 2 and scores.shape[1] == 1 else scores)
+
+    def _answer(self, X, of_many, of_scores):
+        """The same for what follows from scores, which a subclass may have changed."""
+        if type(self).decision_function is not PredictionMixin.decision_function:
+            return of_scores(self.decision_function(X))
+        return self._meet(X, of_many, of_scores)
 
     def decision_function(self, X):
         """Score rows for each class: the larger, the more likely.
@@ -46,7 +55,7 @@ class PredictionMixin:
             ``X @ coef_.T + intercept_``. Of two classes only the score of ``classes_[1]``, which is predicted
             where that is above 0.
         """
-        return self._answer(X, ManyRows.scores, lambda scores: scores)
+        return self._meet(X, ManyRows.scores, lambda scores: scores)
 
     def predict(self, X):
         """Class of the largest score of each row.
@@ -106,11 +115,10 @@ class PredictionMixin:
         return self._weigh_classes(X, is_log=False)
 
     def _weigh_classes(self, X, is_log):
-        divisor = self._divisor()
         return self._answer(
             X,
-            lambda many: many.probabilities(divisor, is_log),
-            lambda scores: (log_probabilities if is_log else probabilities)(scores, divisor),
+            lambda many: many.probabilities(self._divisor(), is_log),
+            lambda scores: (log_probabilities if is_log else probabilities)(scores, self._divisor()),
         )
 
 

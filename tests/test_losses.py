@@ -134,6 +134,8 @@ def test_rows_are_differentiated_as_one_by_one(number, n_outputs, dtype):
     y = rng.integers(0, max(n_outputs, 2), 40)
     scores = rng.normal(scale=3, size=(40, n_outputs)).astype(dtype)
     scores[::5] = 0  # ties
+    scores[1::5] *= 1e4
+    scores[2::5] = np.round(scores[2::5])  # hinges that just do not count
     for n_rows in (1, 8, 13, 32):
         part = rng.permutation(40)[:n_rows].astype(np.int32)
         alone, block = scores[part].copy(), scores[part].copy()
@@ -143,14 +145,16 @@ def test_rows_are_differentiated_as_one_by_one(number, n_outputs, dtype):
         assert block == pytest.approx(alone, **close)
 
 
+@pytest.mark.parametrize("number", [SOFTMAX, HINGE, HINGE + SQUARED])
 @pytest.mark.parametrize("n_outputs", [5, FEW + 1])
-def test_a_loss_that_is_not_a_number_is_no_other_row_s(n_outputs):
+def test_a_loss_that_is_not_a_number_is_no_other_row_s(n_outputs, number):
     room = new_room(n_outputs, np.float32)
     block, y = np.zeros((4, n_outputs), np.float32), np.array([0, 1, 2, 3])
     block[2, 2] = np.nan
-    differentiate_rows(SOFTMAX, np.arange(4, dtype=np.int32), block, y, room)
+    differentiate_rows(number, np.arange(4, dtype=np.int32), block, y, room)
+    at_zero = loss_at_zero(number, n_outputs)
     assert np.isnan(room.losses[2])
-    assert room.losses[[0, 1, 3]] == pytest.approx(np.full(3, np.log(n_outputs)), rel=1e-6)
+    assert room.losses[[0, 1, 3]] == pytest.approx(np.full(3, at_zero), rel=1e-6)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

@@ -1,5 +1,9 @@
 """Predictions of many rows, by kernels, against those of NumPy."""
 
+import subprocess
+import sys
+
+import numba
 import numpy as np
 import pytest
 from minibatch import both
@@ -13,6 +17,7 @@ from sklearn_lossopt._many_rows import ManyRows
 from sklearn_lossopt.kernels.losses import FEW
 
 N_OUTPUTS = [1, 3, 7, FEW, FEW + 1, 40]
+pytestmark = pytest.mark.skipif(numba.config.DISABLE_JIT, reason="without the compiler NumPy predicts")
 
 
 @pytest.fixture(autouse=True)
@@ -67,6 +72,25 @@ def test_threads_change_no_bit(n_outputs, monkeypatch):
     assert (alone.scores() == together.scores()).all()
     assert (alone.classes() == together.classes()).all()
     assert (alone.probabilities(1.5, False) == together.probabilities(1.5, False)).all()
+    for row in (0, 500, 1000):
+        rows = together.rows.values.copy()
+        rows[row, 3] = np.nan
+        assert ManyRows.of(rows, together.coef, together.intercept).scores() is None
+        assert ManyRows.of(rows, together.coef, together.intercept).classes() is None
+        assert ManyRows.of(rows, together.coef, together.intercept).probabilities(1.0, False) is None
+
+
+def test_no_threads_at_the_interpreter_s_end():
+    run = f"""
+import atexit, numpy as np
+from sklearn_lossopt import _many_rows
+_many_rows.MANY, _many_rows.LONG_WORK, _many_rows.openblas_threads = 0, 1.0, lambda: 2
+many = _many_rows.ManyRows.of(np.ones((100, 3)), np.ones(({FEW}, 3)), np.zeros({FEW}))
+assert many.n_threads == 2
+atexit.register(lambda: print(many.scores().sum()))
+"""
+    done = subprocess.run([sys.executable, "-c", run], capture_output=True, text=True, check=True)
+    assert float(done.stdout) == 300 * FEW
 
 
 @pytest.mark.parametrize("n_outputs", [3, FEW + 1, 100])
@@ -87,7 +111,9 @@ def test_far_scores_give_finite_logarithms(dtype, n_outputs):
     scores = np.linspace(-1, 1, 50 * n_outputs).reshape(50, n_outputs)
     for scale, divisor in ((size, 1.0), (size, 1e-4), (300.0, 1.0)):
         many = ManyRows.of(
-            np.diag(np.full(50, scale, dtype)), scores.T.astype(dtype).copy(), np.zeros(n_outputs)
+            np.diag(np.full(50, scale, dtype)),
+            scores.T.astype(dtype).copy(),
+            np.zeros(n_outputs, dtype),
         )
         p, logs = many.probabilities(divisor, False), many.probabilities(divisor, True)
         exact = log_probabilities(many.scores(), divisor)
@@ -95,6 +121,37 @@ def test_far_scores_give_finite_logarithms(dtype, n_outputs):
         assert np.exp(logs) == pytest.approx(p, rel=1e-4, abs=1e-30)
         if scale < size:
             assert logs == pytest.approx(exact, rel=1e-5)
+
+
+@pytest.mark.parametrize("n_outputs", N_OUTPUTS)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_what_is_hardly_there_counts_as_nothing(dtype, n_outputs):
+    # Row 0: all scores are below 0; rows 1, 2: some probabilities are 0; row 3: all scores are 0.
+    X = np.array([[-1.0], [1e4], [-1e4], [0.0]], dtype)
+    coef = np.linspace(1, 2, n_outputs, dtype=dtype)[:, np.newaxis].copy()
+    many = ManyRows.of(X, coef, np.zeros(n_outputs, dtype))
+    p = many.probabilities(1.0, False)
+    scores = many.scores().astype(np.float64)
+    assert p == pytest.approx(probabilities(scores.copy()), **close(dtype))
+    assert many.probabilities(1.0, True) == pytest.approx(log_probabilities(scores), rel=1e-5)
+    assert (p == 0).any(axis=1)[1:3].all()
+    assert p[3] == pytest.approx(np.full(p.shape[1], 1 / p.shape[1]), rel=1e-5)
+    assert (many.classes() == (scores > 0 if n_outputs == 1 else scores.argmax(axis=1))).all()
+    if n_outputs == 1:
+        for least in (-np.finfo(dtype).tiny, -1e-300):
+            many = ManyRows.of(np.array([[least]], dtype), np.ones((1, 1), dtype), np.zeros(1, dtype))
+            assert many.probabilities(1.0, False) == pytest.approx(np.full((1, 2), 0.5))
+
+
+@pytest.mark.parametrize("n_outputs", N_OUTPUTS)
+def test_a_single_score_that_overflows_is_noticed(n_outputs):
+    for k in range(n_outputs):
+        coef = np.ones((n_outputs, 2))
+        coef[k] = 1e200
+        many = ManyRows.of(np.array([[1.0, 1.0], [1e200, 1.0]]), coef, np.zeros(n_outputs))
+        assert many.scores() is None
+        assert many.classes() is None
+        assert many.probabilities(1.0, False) is None
 
 
 @pytest.mark.parametrize("n_outputs", [1, 7, FEW + 1])
@@ -117,7 +174,12 @@ def test_a_score_that_is_not_finite_is_noticed(n_outputs, bad, row):
 def test_what_kernels_do_not_take(monkeypatch):
     X, coef, intercept = np.ones((8, 3)), np.ones((4, 3)), np.ones(4)
     assert ManyRows.of(X, coef, intercept) is not None
-    assert ManyRows.of(X, coef, 0.0) is not None
+    assert ManyRows.of(X, coef, 0.0) is None
+    assert ManyRows.of(X, coef, intercept[np.newaxis]) is None
+    assert ManyRows.of(X, coef, intercept.astype(np.float32)) is None
+    assert ManyRows.of(X, coef[:, :2].copy(), intercept) is None
+    assert ManyRows.of(X[:, :2].copy(), coef, intercept) is None
+    assert ManyRows.of(X, coef[0], intercept) is None
     assert ManyRows.of(np.asfortranarray(X), coef, intercept) is None
     assert ManyRows.of(X.astype(np.float32), coef, intercept) is None
     assert ManyRows.of(X.astype(int), coef.astype(int), intercept) is None
@@ -125,7 +187,10 @@ def test_what_kernels_do_not_take(monkeypatch):
     monkeypatch.setattr(_many_rows, "openblas_threads", lambda: 0)  # of an unknown BLAS
     assert ManyRows.of(X, coef, intercept) is None
     assert ManyRows.of(sparse.csr_array(X), coef, intercept) is not None
-    monkeypatch.setattr(_many_rows, "MANY", 1000)
+    with monkeypatch.context() as patch:
+        patch.setattr(_many_rows, "MANY", 1000)
+        assert ManyRows.of(sparse.csr_array(X), coef, intercept) is None
+    monkeypatch.setattr(_many_rows, "is_kept", lambda kernel: False)  # each process would compile it
     assert ManyRows.of(sparse.csr_array(X), coef, intercept) is None
 
 
@@ -160,6 +225,27 @@ def test_bad_rows_are_refused_as_ever(way, storage, digits, monkeypatch):
                 getattr(model, way)(storage(rows))
             messages.append(str(error.value))
         assert messages[0] == messages[1]
+
+
+def test_a_subclass_s_scores_count(digits):
+    X, y = digits
+
+    class Reversed(SoftmaxClassifier):
+        def decision_function(self, X):
+            return super().decision_function(X)[:, ::-1]
+
+    model, plain = (kind(alpha=1e-2, random_state=0).fit(X, y) for kind in (Reversed, SoftmaxClassifier))
+    assert (model.decision_function(X) == plain.decision_function(X)[:, ::-1]).all()
+    assert (model.predict(X) == 9 - plain.predict(X)).all()
+    assert model.predict_proba(X) == pytest.approx(plain.predict_proba(X)[:, ::-1])
+
+
+def test_coefficients_of_another_shape_are_refused(digits):
+    X, y = digits
+    model = SoftmaxClassifier(alpha=1e-2).fit(X, y)
+    model.coef_ = model.coef_[:, :40].copy()
+    with pytest.raises(ValueError, match="40"):
+        model.predict(X)
 
 
 def test_scores_beyond_all_numbers_are_left_to_numpy(digits):

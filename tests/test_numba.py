@@ -135,7 +135,6 @@ def test_hash_covers_every_kernel_file(copy_of_package):
 
 
 @needs_jit
-@needs_jit
 def test_an_index_of_an_older_version_is_as_good_as_none(tmp_path):
     files = _jit.CacheFiles(cache_path=str(tmp_path), filename_base="kernel", source_stamp="stamp")
     gone = pickle.dumps(numba.__version__) + b"csklearn_lossopt.kernels.rows\nNoSuchRows\n."
@@ -146,6 +145,7 @@ def test_an_index_of_an_older_version_is_as_good_as_none(tmp_path):
     assert all(type(one._cache._cache_file) is _jit.CacheFiles for one in _jit.kernels)
 
 
+@needs_jit
 def test_works_where_nothing_is_writable(copy_of_package):
     # Root may write anywhere, so what Numba says of a read-only disk is said here for it.
     code = """

@@ -125,6 +125,11 @@ def kernel(function, pipeline=_KernelCompiler):
     return compiled
 
 
+def is_kept(compiled):
+    """Whether a kernel is compiled, and what to is there for later processes."""
+    return not config.DISABLE_JIT and isinstance(compiled._cache, KernelCache)
+
+
 def pass_kernel(function):
     """Compile an entry point that takes most of a fit's time."""
     return kernel(function, _PassCompiler)

@@ -221,7 +221,7 @@ def _hinges_turned(squared, shape, n_rows, n_outputs, turned):
             slopes = slopes + slope
             store(turned, k * width + i, slope)
         if shape == HINGE:
-            violation = largest(one - own, zero)
+            violation = largest(zero, one - own)  # where that is NaN it stays so
             values = values + (violation * violation if squared else violation)
             slopes = violation * number(2) if squared else where_positive(violation, one)
         store(turned, n_outputs * width + i, slopes)

@@ -36,7 +36,6 @@ from .vectors import (
 
 # Below minus so much, in float32 and in float64, `exp` no longer falls: a probability is 0 there.
 ZERO_BELOW_32, ZERO_BELOW_64 = 87.0, 708.0
-NEARLY_NOTHING = 1e-300  # added to a margin, which so has a sign
 
 
 class Room(NamedTuple):
@@ -130,7 +129,7 @@ def weigh_classes(rows, index, coef, intercept, divisor, is_log, room, out):
 def weigh_pairs(scores, divisor, is_log, out):
     """The same of two classes: of the scores 0 and scores[i] / divisor, into out[i]."""
     numbers = np.zeros((2, ROWS_PER_BLOCK))
-    lanes, width = lanes_of(numbers), ROWS_PER_BLOCK
+    lanes, width, one = lanes_of(numbers), ROWS_PER_BLOCK, spread(1.0, numbers)
     least = -float(np.finfo(out.dtype).max / 4)
     zeros = 0.0
     for start in range(0, scores.size, ROWS_PER_BLOCK):
@@ -139,9 +138,8 @@ def weigh_pairs(scores, divisor, is_log, out):
             left = n_rows - i
             score = load_as(scores, start + i, left, 0, numbers)
             zeros += total(score * 0.0)
-            margin = score / divisor + NEARLY_NOTHING
-            against = 0.0 - margin
-            size = largest(margin, against)
+            margin = score / divisor
+            size = largest(margin, 0.0 - margin)
             # exp of a negative number only, which cannot overflow
             small = where_positive(ZERO_BELOW_64 - size, exp(0.0 - size))
             if is_log:
@@ -150,8 +148,10 @@ def weigh_pairs(scores, divisor, is_log, out):
             else:
                 likely = 1.0 / (small + 1.0)
                 rare = small * likely
-            store(numbers, i, where_positive(margin, likely) + where_positive(against, rare))
-            store(numbers, width + i, where_positive(against, likely) + where_positive(margin, rare))
+            is_for = where_positive(margin, one)
+            is_against = one - is_for
+            store(numbers, i, where_positive(is_for, likely) + where_positive(is_against, rare))
+            store(numbers, width + i, where_positive(is_against, likely) + where_positive(is_for, rare))
         for i in range(n_rows):
             out[start + i, 0] = numbers[1, i]
             out[start + i, 1] = numbers[0, i]
