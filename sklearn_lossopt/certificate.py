@@ -13,7 +13,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
+from scipy.linalg import LinAlgError, solve
 
+from ._blas import one_thread
 from .kernels import losses
 from .kernels.certify import (
     add_duals,
@@ -29,6 +31,7 @@ from .kernels.rows import aligned_zeros
 from .kernels.vectors import padded_outputs
 
 EPSILON, TINY = np.finfo(np.float64).eps, np.finfo(np.float64).tiny
+NEWTON_STEPS = 60  # to balance flows; three to ten are usual
 
 
 class Certificate(NamedTuple):
@@ -192,25 +195,38 @@ def balance(problem, dual):
 def _balance_matrix(flow):
     """Factors in [0, 1] of a matrix's entries that make its row sums its column sums.
 
-    A diagonal similarity balances (Osborne 1960): d_y / d_k for entry (y, k). Where there is none, each
-    pair of opposite entries is cut to the smaller.
+    A diagonal similarity balances (Osborne 1960), exp(x_y - x_k) for entry (y, k): where the convex
+    ``sum flow * exp(x_y - x_k)`` is least, which Newton's method finds in a few steps (Cohen, Madry, Tsipras
+    and Vladu 2017). Where there is none, or where it leaves less, each pair of opposite entries is cut to the
+    smaller.
     """
-    log_scale = np.zeros(len(flow))
-    scaled = flow
-    for _ in range(200):
-        out_flow, in_flow = scaled.sum(axis=1), scaled.sum(axis=0)
-        both = (out_flow > 0) & (in_flow > 0)
-        if np.abs(out_flow - in_flow).max() <= 64 * EPSILON * flow.max():
-            factor = np.exp(log_scale[:, None] - log_scale[None, :])
-            used = factor[flow > 0]
-            return factor / max(1.0, used.max() if used.size else 1.0)
-        if (out_flow[~both] > 0).any() or (in_flow[~both] > 0).any():
-            break
-        # All at once, halved: a sweep one after the other would converge sooner but not in NumPy.
-        log_scale[both] += np.log(in_flow[both] / out_flow[both]) / 2 * 0.75
-        scaled = flow * np.exp(log_scale[:, None] - log_scale[None, :])
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(flow > 0, np.minimum(flow, flow.T) / flow, 0.0)
+        cut = np.where(flow > 0, np.minimum(flow, flow.T) / flow, 0.0)
+    n_classes = len(flow)
+    x = np.zeros(n_classes)
+    for _ in range(NEWTON_STEPS):
+        scaled = flow * np.exp(x[:, None] - x[None, :])
+        out_flow, in_flow = scaled.sum(axis=1), scaled.sum(axis=0)
+        surplus = out_flow - in_flow
+        if np.abs(surplus).max() <= 64 * EPSILON * out_flow.max():
+            factor = np.exp(x[:, None] - x[None, :])
+            used = factor[flow > 0]
+            factor /= max(1.0, used.max() if used.size else 1.0)
+            return factor if (factor * flow).sum() >= (cut * flow).sum() else cut
+        both = (out_flow > 0) & (in_flow > 0)
+        if surplus[~both].any():
+            break
+        # The Hessian is a graph's Laplacian; the constants that it does not see are added.
+        size = out_flow + in_flow
+        hessian = size.mean() / n_classes - scaled - scaled.T
+        hessian[np.diag_indices(n_classes)] += np.where(both, size, 1.0)
+        try:
+            with one_thread:
+                step = solve(hessian, surplus, assume_a="pos", overwrite_a=True, check_finite=False)
+        except LinAlgError:
+            break
+        x -= step / max(1.0, np.abs(step).max())
+    return cut
 
 
 def _rounding(problem, coef, objective, conjugate):

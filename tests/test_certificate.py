@@ -209,6 +209,34 @@ def test_balancing_a_flow():
     assert _balance_matrix(even)[even > 0] == pytest.approx(1)
 
 
+@pytest.mark.parametrize("n_classes", [3, 12, 60])
+@pytest.mark.parametrize("skew", [0.0, 0.3, 3.0])
+def test_balancing_keeps_what_it_can(n_classes, skew):
+    rng = np.random.default_rng(n_classes)
+    flow = rng.random((n_classes, n_classes)) * (rng.random((n_classes, n_classes)) < 0.5)
+    flow = (flow + flow.T) * np.exp(skew * rng.normal(size=n_classes))[:, np.newaxis]
+    flow[-1] = flow[:, -1] = 0  # a class without any
+    np.fill_diagonal(flow, 0)
+    balanced = _balance_matrix(flow) * flow
+    assert balanced.sum(axis=0) == pytest.approx(balanced.sum(axis=1), abs=1e-13 * flow.sum())
+    assert balanced.sum() >= (1 - 1e-12) * np.minimum(flow, flow.T).sum()
+    if skew == 0:  # balanced as it is
+        assert balanced == pytest.approx(flow)
+
+
+def test_a_similarity_is_undone():
+    here = np.arange(8)
+    even = np.zeros((8, 8))
+    even[here, (here + 1) % 8] = 1.0  # round and round: there are no opposite entries to cut
+    even[here, (here + 3) % 8] = 0.5
+    x = 0.1 * np.random.default_rng(0).normal(size=8)
+    flow = even * np.exp(x[:, np.newaxis] - x)
+    balanced = _balance_matrix(flow) * flow
+    ratio = balanced[even > 0] / even[even > 0]
+    assert ratio == pytest.approx(np.full(ratio.size, ratio[0]), rel=1e-9)  # up to a factor
+    assert ratio[0] > 0.5
+
+
 def certified(estimator, X, y, weight=None):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
