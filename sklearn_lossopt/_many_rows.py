@@ -13,9 +13,10 @@ from scipy import sparse
 from ._blas import openblas_threads
 from .kernels._jit import is_kept
 from .kernels.predict import classify_rows, new_room, score_rows, weigh_classes, weigh_pairs
-from .kernels.rows import CSRRows, DenseRows
+from .kernels.rows import CSRRows, DenseRows, read_only
 from .problem import as_rows
 
+PLAIN = (np.ndarray, np.memmap)  # others have a mind of their own
 # Products of X and coefficients from which kernels are quicker: fewer take as long as to call them.
 MANY = 2_000_000
 # Rough nanoseconds of a product, dense and CSR, and of a thread's work that is worth starting it.
@@ -52,7 +53,9 @@ class ManyRows:
         ManyRows or None
         """
         is_sparse = sparse.issparse(X)
-        if not (type(coef) is type(intercept) is np.ndarray and (is_sparse or type(X) is np.ndarray)):
+        if not all(
+            type(array) in PLAIN for array in ((coef, intercept) if is_sparse else (X, coef, intercept))
+        ):
             return None
         if not (coef.dtype == intercept.dtype == X.dtype and coef.dtype in (np.float32, np.float64)):
             return None
@@ -68,10 +71,11 @@ class ManyRows:
             return None
         work = X.nnz * n_outputs * CSR_TERM if is_sparse else X.size * n_outputs * DENSE_TERM
         return cls(
-            as_rows(X),
+            as_rows(X if is_sparse else np.asarray(X)),
             np.arange(n_rows, dtype=np.int32 if n_rows <= np.iinfo(np.int32).max else np.int64),
-            np.ascontiguousarray(coef),
-            np.ascontiguousarray(intercept),
+            # Of a memory-mapped model they cannot be written: that would be to compile everything again.
+            read_only(np.ascontiguousarray(np.asarray(coef))),
+            read_only(np.ascontiguousarray(np.asarray(intercept))),
             max(1, min(n_threads, n_rows, int(work / LONG_WORK))),
         )
 

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 
+import joblib
 import numba
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from sklearn_lossopt import SoftmaxClassifier, _many_rows
 from sklearn_lossopt._blas import one_thread, openblas_threads
 from sklearn_lossopt._calibration import log_probabilities, probabilities
 from sklearn_lossopt._many_rows import ManyRows
+from sklearn_lossopt.kernels._jit import kernels
 from sklearn_lossopt.kernels.losses import FEW
 
 N_OUTPUTS = [1, 3, 7, FEW, FEW + 1, 40]
@@ -225,6 +227,20 @@ def test_bad_rows_are_refused_as_ever(way, storage, digits, monkeypatch):
                 getattr(model, way)(storage(rows))
             messages.append(str(error.value))
         assert messages[0] == messages[1]
+
+
+def test_a_memory_mapped_model_needs_no_compiling(digits, tmp_path):
+    X, y = digits
+    model = SoftmaxClassifier(alpha=1e-2).fit(X, y)
+    expected = model.predict_proba(X), model.predict(X), model.decision_function(X)
+    n_compiled = [len(kernel.signatures) for kernel in kernels]
+    joblib.dump(model, tmp_path / "model")
+    mapped = joblib.load(tmp_path / "model", mmap_mode="r")
+    assert not mapped.coef_.flags.writeable
+    found = mapped.predict_proba(X), mapped.predict(X), mapped.decision_function(X)
+    for ours, theirs in zip(found, expected, strict=True):
+        assert (ours == theirs).all()
+    assert [len(kernel.signatures) for kernel in kernels] == n_compiled
 
 
 def test_a_subclass_s_scores_count(digits):
