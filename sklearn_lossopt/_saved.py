@@ -10,7 +10,7 @@ from ._stream import Stream
 from ._units import Units
 from ._version import __version__
 from .exceptions import ModelVersionWarning
-from .kernels.losses import LossRoom
+from .kernels.block_losses import LossRoom
 from .kernels.minibatch import Geometry, State
 from .kernels.rows import DenseRows
 from .kernels.steps import Average, Parameters

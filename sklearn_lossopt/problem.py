@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import sparse
 
-from .kernels import losses
+from .kernels import block_losses, losses
 from .kernels.evaluate import sum_losses, sum_sizes
 from .kernels.moments import sum_moments
 from .kernels.predict import score_rows
@@ -136,7 +136,7 @@ class Problem:
     def evaluate(self, model, *, with_accuracy=False):
         """Objective, data loss and (on demand, else 0) accuracy of a model on the rows in use."""
         block = np.empty((ROWS_PER_BLOCK, self.n_outputs), self.dtype)
-        room = losses.new_room(self.n_outputs, self.dtype)
+        room = block_losses.new_room(self.n_outputs, self.dtype)
         sums = sum_losses(
             self.rows, self.index, self.target, self.weight, self.loss, *model, block, room, with_accuracy
         )

@@ -8,18 +8,16 @@ from scipy.special import logsumexp, softmax
 
 from sklearn_lossopt import losses
 from sklearn_lossopt.kernels._jit import helper
+from sklearn_lossopt.kernels.block_losses import FEW, differentiate_rows, new_room
 from sklearn_lossopt.kernels.exponential import exp_nonpositive
 from sklearn_lossopt.kernels.losses import (
-    FEW,
     HINGE,
     LOGISTIC,
     SOFTMAX,
     SQUARED,
     differentiate,
-    differentiate_rows,
     is_right,
     loss_at_zero,
-    new_room,
 )
 from sklearn_lossopt.kernels.minibatch import _weigh
 from sklearn_lossopt.penalties import ElasticNet

@@ -16,7 +16,7 @@ from sklearn_lossopt._blas import one_thread, openblas_threads
 from sklearn_lossopt._calibration import log_probabilities, probabilities
 from sklearn_lossopt._many_rows import ManyRows
 from sklearn_lossopt.kernels._jit import kernels
-from sklearn_lossopt.kernels.losses import FEW
+from sklearn_lossopt.kernels.block_losses import FEW
 
 N_OUTPUTS = [1, 3, 7, FEW, FEW + 1, 40]
 pytestmark = pytest.mark.skipif(numba.config.DISABLE_JIT, reason="without the compiler NumPy predicts")

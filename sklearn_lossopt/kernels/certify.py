@@ -4,7 +4,8 @@ import numpy as np
 
 from ._jit import helper, kernel
 from .ascent import conjugate, read_dual
-from .losses import LOGISTIC, differentiate, differentiate_logistic_rows
+from .block_losses import differentiate_logistic_rows
+from .losses import LOGISTIC, differentiate
 from .references import borrowed
 from .rows import ROWS_PER_BLOCK, add_gradient, aligned_zeros, scores
 from .vectors import lanes_of, load, load_first, log, log1p, padded_outputs, store

@@ -3,7 +3,8 @@
 import numpy as np
 
 from ._jit import helper, kernel
-from .losses import differentiate_rows, is_right
+from .block_losses import differentiate_rows
+from .losses import is_right
 from .references import borrowed
 from .rows import ROWS_PER_BLOCK, scores
 
@@ -12,7 +13,7 @@ from .rows import ROWS_PER_BLOCK, scores
 def add_losses(part, block, room, target, weight, loss, with_accuracy, sums):
     """Add what the scores of some rows give to weighted sums of loss, right answers, and 1.
 
-    The scores, in `block`, are lost; `room` is from `losses.new_room`.
+    The scores, in `block`, are lost; `room` is from `block_losses.new_room`.
     """
     total, right, mass = sums
     if with_accuracy:
@@ -31,7 +32,7 @@ def add_losses(part, block, room, target, weight, loss, with_accuracy, sums):
 def sum_losses(rows, index, target, weight, loss, coef, intercept, block, room, with_accuracy):
     """Weighted sums of loss and right answers, and the sum of weights.
 
-    `block` is room for the scores of ROWS_PER_BLOCK rows, `room` from `losses.new_room`.
+    `block` is room for the scores of ROWS_PER_BLOCK rows, `room` from `block_losses.new_room`.
     """
     rows, index, target, weight = borrowed((rows, index, target, weight))
     coef, intercept, block, room = borrowed((coef, intercept, block, room))

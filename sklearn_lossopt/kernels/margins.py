@@ -8,7 +8,8 @@ sparse ones stay as they are.
 import math
 
 from ._jit import helper, kernel
-from .losses import LOGISTIC, differentiate_logistic_rows
+from .block_losses import differentiate_logistic_rows
+from .losses import LOGISTIC
 from .references import borrowed
 from .rows import ROWS_PER_BLOCK, add_gradient, by_storage, scores
 from .vectors import lanes_of, load, load_as, spread, store, total
@@ -81,7 +82,7 @@ _add_slopes = by_storage(_add_slopes_dense, _add_slopes_csr)
 
 @helper
 def _differentiate(loss, part, scores, target, losses):
-    """`losses.differentiate_rows` for the two losses of margins: all of them would take long to compile."""
+    """`block_losses.differentiate_rows` for the two losses of margins: all of them take long to compile."""
     if loss == LOGISTIC:
         differentiate_logistic_rows(part, scores, target, losses)
         return

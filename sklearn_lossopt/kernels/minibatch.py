@@ -5,8 +5,8 @@ from typing import NamedTuple
 import numpy as np
 
 from ._jit import helper, pass_kernel
+from .block_losses import LossRoom, differentiate_rows
 from .evaluate import add_losses
-from .losses import LossRoom, differentiate_rows
 from .prefetch import prefetch
 from .references import borrowed
 from .rows import (
@@ -48,7 +48,7 @@ class State(NamedTuple):
     slot : CSR: where each feature's gradient is, -1 if untouched.
     block : dense: `rows.new_block`; CSR: None.
     slopes, block_scores : (ROWS_PER_BLOCK, n_outputs).
-    loss_room : from `losses.new_room`.
+    loss_room : from `block_losses.new_room`.
     coef_before, intercept_before : the model that the pass begins with, whose loss it takes.
     average, intercept_average : of `coef` and `intercept`, empty if none is wanted.
     only_line, ones : the lines and scales of the intercepts.

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ._jit import helper, kernel
-from .losses import FEW
+from .block_losses import FEW
 from .references import borrowed
 from .rows import ROWS_PER_BLOCK, aligned_zeros, scores
 from .vectors import (

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..kernels import losses, steps
+from ..kernels import block_losses, losses, steps
 from ..kernels.minibatch import Geometry, State, minibatch_pass
 from ..kernels.order import shuffled
 from ..kernels.rows import ROWS_PER_BLOCK, aligned_zeros, new_block
@@ -275,7 +275,7 @@ def _new_arrays(problem, model, n_skipped):
         block=new_block(problem.rows, problem.index),
         slopes=np.empty((ROWS_PER_BLOCK, n_outputs), dtype),
         block_scores=np.empty((ROWS_PER_BLOCK, n_outputs), dtype),
-        loss_room=losses.new_room(n_outputs, dtype),
+        loss_room=block_losses.new_room(n_outputs, dtype),
         coef_before=aligned_zeros(model.coef.shape, dtype),
         intercept_before=np.zeros(n_outputs, dtype),
         average=_new_average(model.coef.shape, n_skipped),
