@@ -87,7 +87,7 @@ def test_roofline(tiny, monkeypatch):
     monkeypatch.setattr(roofline, "SPARSE_SHAPE", (500, 300))
     tables, text = tables_of("roofline", data_names=("mnist", "clinc150"))
     assert text.startswith("Memory bandwidth ")
-    assert [len(rows) for _, rows in tables] == [2, 2, 6, 1]
+    assert [len(rows) for _, rows in tables] == [2, 2, 9, 1]
     assert [rows[0][0] for _, rows in tables] == ["float32", "clinc150", "200 x 4", "mnist"]
 
 

@@ -4,12 +4,15 @@
 a fit of its own: after alpha was halved, and after a hundredth of the rows was new. "path / last" is 20
 alphas by `regularization_path` over a cold fit at the last of them, which is a thousandth of the first.
 "one / two threads" is the time of a fit with ``n_jobs=1`` over that with 2, and whether two fits with
-2 give the same bits. Medians, alternating.
+2 give the same bits. "arithmetic" is the same of sums in registers alone, before each of these fits: what the
+machine has of a second core. Medians, alternating.
 """
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from statistics import median
 
+import numba
 import numpy as np
 from sklearn.base import clone
 from sklearn.utils import shuffle
@@ -30,6 +33,7 @@ HEADERS = [
     "warm / cold, 1% new rows",
     "path / last",
     "one / two threads",
+    "arithmetic",
     "same bits",
 ]
 
@@ -52,6 +56,7 @@ def _row(kind, dataset, repeats):
         model.set_params(calibration=None)
     report.warm_up(clone(model), X, y)
     times = {name: [] for name in ("cold", "half cold", "half warm", "new cold", "new warm", "two")}
+    arithmetic = []
     kept = _but_a_hundredth(X.shape[0])
     two = []
     for _ in range(repeats):
@@ -64,6 +69,7 @@ def _row(kind, dataset, repeats):
         warm = clone(model).set_params(warm_start=True)
         _seconds(warm, X[: len(kept)], y[: len(kept)])
         times["new warm"].append(_seconds(warm, X[kept], y[kept]))
+        arithmetic.append(_scaling())
         two.append(clone(model).set_params(n_jobs=2))
         times["two"].append(_seconds(two[-1], X, y))
     took = {name: median(values) for name, values in times.items()}
@@ -76,6 +82,7 @@ def _row(kind, dataset, repeats):
         report.number(took["new warm"] / took["new cold"], ".2f"),
         report.number(path / last, ".2f"),
         report.number(took["cold"] / took["two"], ".2f"),
+        report.number(median(arithmetic), ".2f"),
         "yes" if all((fit.coef_ == two[0].coef_).all() for fit in two) else "no",
     ]
 
@@ -95,6 +102,30 @@ def _path(model, X, y):
     path = regularization_path(model, X, y)
     seconds = time.perf_counter() - begin
     return seconds, _seconds(model.set_params(alpha=path.alphas[-1]), X, y)
+
+
+@numba.njit(nogil=True)
+def _add_up(n, step):
+    a = b = c = d = step
+    for _ in range(n):
+        a = a * 0.5 + step
+        b = b * 0.25 + step
+        c = c * 0.75 + step
+        d = d * 0.125 + step
+    return a + b + c + d
+
+
+def _scaling(n=4_000_000):
+    """How much more two threads of arithmetic do in the same time than one: 1 to 2."""
+    _add_up(1, 1.0)
+    begin = time.perf_counter()
+    _add_up(n, 1.0)
+    alone = time.perf_counter() - begin
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(_add_up, (1, 1), (1.0, 1.0)))
+        begin = time.perf_counter()
+        list(pool.map(_add_up, (n, n), (1.0, 1.0)))
+        return 2 * alone / (time.perf_counter() - begin)
 
 
 def _seconds(model, X, y):
