@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 from scipy import sparse
 from sklearn.base import clone
-from sklearn.datasets import make_classification
+from sklearn.datasets import load_digits, make_classification
 
 from sklearn_lossopt import LinearSVMClassifier, SoftmaxClassifier
 from sklearn_lossopt.solvers import SDCA, Momentum, Newton
 from sklearn_lossopt.solvers.certified import Due
 from sklearn_lossopt.solvers.choice import choose
+from sklearn_lossopt.solvers.newton import NewtonSteps
 from sklearn_lossopt.solvers.relay import Relay, RelayRun, passes_expected
 
 
@@ -136,7 +137,7 @@ def test_a_relay_hands_over_while_there_is_time():
     def until(now, gap, latest, most, before=(), **hope):
         runner = Relay(SDCA(), Newton(), 100, latest, most, **hope).runner(tol=1e-4, shuffle=True)
         seen = [*before, (now, gap, 1e-4)]
-        return runner.extended(RelayRun("sdca", None, None, None, now, now, seen=seen))
+        return runner.extended(RelayRun("sdca", None, None, None, now, None, now, seen=seen))
 
     assert until(100, 1e-2, 160, 200) == 100  # no hope
     assert until(100, 1.5e-4, 160, 200) == 132  # soon
@@ -163,3 +164,24 @@ def test_a_relay_goes_on_where_its_first_is_nearly_there(more, ended_by, digits)
     assert model.solver_ == ended_by
     assert model.converged_
     assert model.n_iter_ > passes
+
+
+@pytest.mark.parametrize("random_state", range(3))
+def test_newton_goes_on_from_where_dual_ascent_is_near_or_from_the_origin(random_state, monkeypatch):
+    from_zero, start = [], NewtonSteps.start
+
+    def spy(self, problem, model, *args):
+        from_zero.append(model.is_zero())
+        return start(self, problem, model, *args)
+
+    monkeypatch.setattr(NewtonSteps, "start", spy)
+    X, y = load_digits(return_X_y=True)  # from 0 to 16: so weak a penalty that dual ascent gets nowhere
+    model = SoftmaxClassifier(alpha=1e-5, random_state=random_state).fit(X, y)
+    assert model.solver_ == "newton"
+    assert model.converged_
+    near = Relay(SDCA(), Newton(), 50, 50, 50)
+    SoftmaxClassifier(alpha=1e-3, solver=near, tol=1e-6, random_state=random_state).fit(X, y)
+    assert from_zero == [True, False]
+    warm = SoftmaxClassifier(alpha=1e-2, solver="newton", warm_start=True).fit(X, y)
+    warm.set_params(alpha=1e-5, solver="auto", random_state=random_state).fit(X, y)
+    assert from_zero == [True, False, True, False]  # the origin of a warm start are its coefficients

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from scipy import sparse
+from sklearn.datasets import load_digits
 
 from sklearn_lossopt import SoftmaxClassifier, regularization_path
 from sklearn_lossopt.kernels.losses import CRAMMER_SINGER, HINGE, LOGISTIC, SOFTMAX, SQUARED, WESTON_WATKINS
@@ -194,12 +195,32 @@ class TestBalance:
         assert kappa.factor_to((0.2, 0.1, 0.5), stiffness) == pytest.approx(factor)
 
     def test_asks_when_passes_have_doubled(self, digits):
-        rule = Balance((0.2, 0.1, 0.5))
+        rule = Balance((0.2, 0.1, 0.5), takes_back=True)
         assert rule.next == 2
         found, sizes = asked(rule, 4, (2.0, math.inf, 3.2), problem_of(*digits, ElasticNet(1e-3)))
         assert found == pytest.approx(8**-kappa.POWER)
         assert sizes == [len(digits[1]) // 16]
         assert rule.next == 8
+
+    def test_takes_back_what_led_away(self, digits):
+        problem = problem_of(*digits, ElasticNet(1e-3))
+
+        def factors(takes_back, *of_rows):
+            rule = Balance((0.2, 0.1, 0.5), takes_back)
+            return [asked(rule, 2, (rows, 1.0, 1.6 * rows), problem)[0] for rows in of_rows]
+
+        lower = 8**-kappa.POWER
+        assert factors(True, 1.0, 1.9) == pytest.approx([lower, lower])
+        assert factors(True, 1.0, 2.1) == pytest.approx([lower, 1 / lower])
+        assert factors(True, 1.0, 2.1, 4.3) == pytest.approx([lower, 1 / lower, lower])  # not twice in turn
+        assert factors(False, 1.0, 2.1) == pytest.approx([lower, lower])
+
+    @pytest.mark.parametrize("alpha", [1e-3, 1e-4])
+    def test_nearly_separable_rows_of_another_unit_are_no_trap(self, alpha):
+        X, y = load_digits(return_X_y=True)  # from 0 to 16: the penalty is 256 times as weak
+        model = SoftmaxClassifier(alpha=alpha, solver="sdca", random_state=0).fit(X, y)
+        assert model.converged_
+        assert model.n_iter_ < 200
 
     @pytest.mark.parametrize(("n_rows", "size"), [(10, 64), (2048, 128), (10**6, 256)])
     def test_looks_at_few_rows(self, n_rows, size):

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..kernels.losses import CRAMMER_SINGER, HINGE, WESTON_WATKINS
+from ..kernels.losses import CRAMMER_SINGER, HINGE, LOGISTIC, SOFTMAX, WESTON_WATKINS
 from .proximal import effective_dimension, tuning
 
 HINGES = (HINGE, WESTON_WATKINS, CRAMMER_SINGER)  # not squared
@@ -19,6 +19,9 @@ TINY = 1e-300
 FIRST_BALANCE = 2  # the pass after which the two tell
 # The ratio of the two goes by about kappa^(1 / `POWER`); kappa changes so much at once, either way.
 POWER, MOST_CHANGE = 0.75, 8.0
+WORSE = (
+    2.0  # what rows are from the optimum, over that at the last look, from which kappa was lowered too far
+)
 ROUNDING = 1e-11  # share of the objective that is no more than rounding, with float32
 # Rows by which to tell, and of how many there should be one: it need not be exact.
 FEWEST_ROWS, MOST_ROWS, ONE_OF = 64, 256, 16
@@ -74,15 +77,22 @@ def factor_to(wanted, stiffness):
 class Balance:
     """Change kappa of a smooth loss, after every doubling of the passes, where stiffness is not as wanted.
 
+    A smaller kappa that has led the rows away from the optimum may be taken back: where classes are nearly
+    separable and the penalty is weak the ratio alone can be as wanted while nothing converges.
+
     Parameters
     ----------
     wanted : tuple of float
         As `factor_to` takes it.
+    takes_back : bool
+        Whether to do that: squared hinges were slower with it.
     """
 
-    def __init__(self, wanted):
+    def __init__(self, wanted, takes_back):
         self.wanted = wanted
+        self.takes_back = takes_back
         self.next = FIRST_BALANCE  # the pass after which to ask
+        self.rows_before, self.changed_by = math.inf, 1.0  # at the last look
 
     def factor(self, problem, state, parts):
         """By what to multiply kappa after pass `next`.
@@ -99,7 +109,13 @@ class Balance:
         float
         """
         self.next *= 2
-        return factor_to(self.wanted, parts(sample_size(len(problem.index))).stiffness)
+        found = parts(sample_size(len(problem.index)))
+        is_worse, self.rows_before = found.of_rows > WORSE * self.rows_before, found.of_rows
+        if self.takes_back and is_worse and self.changed_by < 1:
+            undo, self.changed_by = 1 / self.changed_by, 1.0
+            return undo
+        self.changed_by = factor_to(self.wanted, found.stiffness)
+        return self.changed_by
 
 
 class Halving:
@@ -183,7 +199,7 @@ def rule_for(problem, can_split):
     tuned = tuning(problem)
     has_parts = problem.penalty.l1 == 0 < problem.penalty.l2
     if problem.loss not in HINGES and problem.penalty.l2 > 0:  # pure L1 took more passes so
-        return Balance(tuned.wanted)
+        return Balance(tuned.wanted, problem.loss in (SOFTMAX, LOGISTIC))
     if tuned.loosens_at is None:
         return None
     if problem.loss in HINGES:
