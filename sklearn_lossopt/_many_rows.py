@@ -53,9 +53,8 @@ class ManyRows:
         ManyRows or None
         """
         is_sparse = sparse.issparse(X)
-        if not all(
-            type(array) in PLAIN for array in ((coef, intercept) if is_sparse else (X, coef, intercept))
-        ):
+        dense = (coef, intercept) if is_sparse else (coef, intercept, X)
+        if any(type(array) not in PLAIN for array in dense):
             return None
         if not (coef.dtype == intercept.dtype == X.dtype and coef.dtype in (np.float32, np.float64)):
             return None
@@ -98,7 +97,11 @@ class ManyRows:
         """The softmax of scores / divisor, (n_samples, n_classes), or its logarithm."""
         if len(self.intercept) == 1:
             scores = self.scores()
-            return None if scores is None else probabilities_of_two(scores, divisor, is_log)
+            if scores is None:
+                return None
+            out = np.empty((len(scores), 2), scores.dtype)
+            weigh_pairs(scores, float(divisor), is_log, out)
+            return out
         out = np.empty((len(self.index), len(self.intercept)), self.coef.dtype)
         return out if self._run(weigh_classes, (float(divisor), is_log), out) else None
 
@@ -117,9 +120,3 @@ class ManyRows:
                 return all(list(pool.map(run, np.array_split(self.index, self.n_threads))))
         except RuntimeError:  # the interpreter is about to end: no more threads
             return run(self.index)
-
-
-def probabilities_of_two(scores, divisor, is_log):
-    """The softmax of 0 and scores / divisor, (n_samples, 2), or its logarithm."""
-    out = np.empty((len(scores), 2), scores.dtype)
-    return out if weigh_pairs(scores, float(divisor), is_log, out) else None

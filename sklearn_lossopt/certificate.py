@@ -189,7 +189,8 @@ def balance(problem, dual):
             np.fill_diagonal(keep, own_keep)
         return Move.of(keep, mixed)
     np.fill_diagonal(sums, 0.0)
-    return Move.of(_balance_matrix(sums), mixed)
+    with one_thread:
+        return Move.of(_balance_matrix(sums), mixed)
 
 
 def _balance_matrix(flow):
@@ -221,8 +222,7 @@ def _balance_matrix(flow):
         hessian = size.mean() / n_classes - scaled - scaled.T
         hessian[np.diag_indices(n_classes)] += np.where(both, size, 1.0)
         try:
-            with one_thread:
-                step = solve(hessian, surplus, assume_a="pos", overwrite_a=True, check_finite=False)
+            step = solve(hessian, surplus, assume_a="pos", overwrite_a=True, check_finite=False)
         except LinAlgError:
             break
         x -= step / max(1.0, np.abs(step).max())

@@ -40,9 +40,7 @@ class LossRoom(NamedTuple):
     """Memory for a block's losses, made in Python: `new_room`."""
 
     losses: np.ndarray  # (2 * ROWS_PER_BLOCK,), float64: those of the rows first, the rest is spare
-    turned: (
-        np.ndarray
-    )  # (n_outputs + 2, ROWS_PER_BLOCK): an output's scores side by side; 0 lines: not needed
+    turned: np.ndarray  # (n_outputs + 2, ROWS_PER_BLOCK) where there are few outputs, else no lines
 
 
 def new_room(n_outputs, dtype):
@@ -79,8 +77,16 @@ def _add_logarithms(n_rows, losses):
 
 
 @helper
+def turn(scores, n_rows, turned):
+    """Put the scores of some rows side by side, an output's in a line."""
+    for i in range(n_rows):
+        for k in range(scores.shape[1]):
+            turned[k, i] = scores[i, k]
+
+
+@helper
 def _differentiate_turned(loss, part, scores, target, losses, turned):
-    """The same of fewer outputs than a vector has lanes: rows lie side by side in it instead.
+    """The same of few outputs: rows lie side by side in vectors.
 
     Behind the outputs' lines there is one of the targets' scores, and one to spare.
     """
@@ -89,11 +95,10 @@ def _differentiate_turned(loss, part, scores, target, losses, turned):
     own, spare = n_outputs, n_outputs + 1
     number = scores.dtype.type
     shape = loss - SQUARED if loss >= SQUARED else loss
+    turn(scores, n_rows, turned)
     for i in range(n_rows):
         y = target[part[i]]
         score = scores[i, y]
-        for k in range(n_outputs):
-            turned[k, i] = scores[i, k]
         turned[own, i] = score
         # The target is no rival of its own: its hinge is 0, and any rival is above it.
         if shape == CRAMMER_SINGER:

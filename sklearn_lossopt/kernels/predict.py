@@ -1,8 +1,8 @@
 """From rows to scores, classes and probabilities, a block at a time: scores are used while in the cache.
 
-Each kernel gives False, and what it has written is not to be used, if a score is NaN or infinite, or if
-scores are so large that their sum may be. With finite coefficients that is so wherever a row is not finite,
-which therefore need not be looked for before.
+Each kernel that takes rows gives False, and what it has written is not to be used, if a score is NaN or
+infinite, or if scores are so large that their sum may be. With finite coefficients that is so wherever a row
+is not finite, which therefore need not be looked for before.
 """
 
 import math
@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ._jit import helper, kernel
-from .block_losses import FEW
+from .block_losses import FEW, turn
 from .references import borrowed
 from .rows import ROWS_PER_BLOCK, aligned_zeros, scores
 from .vectors import (
@@ -127,18 +127,14 @@ def weigh_classes(rows, index, coef, intercept, divisor, is_log, room, out):
 
 @kernel
 def weigh_pairs(scores, divisor, is_log, out):
-    """The same of two classes: of the scores 0 and scores[i] / divisor, into out[i]."""
+    """The same of two classes, of finite scores: of 0 and scores[i] / divisor, into out[i]."""
     numbers = np.zeros((2, ROWS_PER_BLOCK))
     lanes, width, one = lanes_of(numbers), ROWS_PER_BLOCK, spread(1.0, numbers)
     least = -float(np.finfo(out.dtype).max / 4)
-    zeros = 0.0
     for start in range(0, scores.size, ROWS_PER_BLOCK):
         n_rows = min(ROWS_PER_BLOCK, scores.size - start)
         for i in range(0, n_rows, lanes):
-            left = n_rows - i
-            score = load_as(scores, start + i, left, 0, numbers)
-            zeros += total(score * 0.0)
-            margin = score / divisor
+            margin = load_as(scores, start + i, n_rows - i, 0, numbers) / divisor
             size = largest(margin, 0.0 - margin)
             # exp of a negative number only, which cannot overflow
             small = where_positive(ZERO_BELOW_64 - size, exp(0.0 - size))
@@ -155,7 +151,6 @@ def weigh_pairs(scores, divisor, is_log, out):
         for i in range(n_rows):
             out[start + i, 0] = numbers[1, i]
             out[start + i, 1] = numbers[0, i]
-    return zeros == 0
 
 
 @helper
@@ -167,13 +162,6 @@ def _limits(array):
 
 
 # --------------------------------------------------- few outputs: rows lie side by side in vectors
-
-
-@helper
-def _turn(block, n_rows, turned):
-    for i in range(n_rows):
-        for k in range(block.shape[1]):
-            turned[k, i] = block[i, k]
 
 
 @helper
@@ -195,7 +183,7 @@ def _classify_turned(block, turned, out):
     """Numbers of some rows' largest scores; gives 0 if all scores are finite, else NaN."""
     n_rows, n_outputs, width = len(out), block.shape[1], turned.shape[1]
     number = turned.dtype.type
-    _turn(block, n_rows, turned)
+    turn(block, n_rows, turned)
     one = spread(number(1), turned)
     zeros = one - one
     for i in range(0, n_rows, lanes_of(turned)):
@@ -218,7 +206,7 @@ def _weigh_turned(block, turned, masses, divisor, is_log, out):
     n_rows, n_outputs, width = len(out), block.shape[1], turned.shape[1]
     number = turned.dtype.type
     least, end = _limits(turned)
-    _turn(block, n_rows, turned)
+    turn(block, n_rows, turned)
     one = spread(number(1), turned)
     zeros = one - one
     for i in range(0, n_rows, lanes_of(turned)):
