@@ -18,6 +18,7 @@ from sklearn_lossopt.kernels.rows import (
     new_block,
     scores,
 )
+from sklearn_lossopt.kernels.steps import Parameters, StepSettings, update_lines
 from sklearn_lossopt.kernels.tiles import TILE_OUTPUTS
 from sklearn_lossopt.penalties import ElasticNet
 from sklearn_lossopt.problem import Model, Moments, Problem, as_rows
@@ -82,19 +83,24 @@ def test_scores_and_gradient(n_features, n_outputs, dtype, storage):
 
         slopes = rng.normal(size=(32, n_outputs)).astype(dtype)
         gradient = np.zeros_like(layout)
-        lines, slot = np.zeros(n_features, np.int64), np.full(n_features, -1)
-        n_touched = compiled_gradient(rows, index, slopes, gradient, (lines, slot), rows, rest[:n_rows])
+        if storage == "csr" and n_rows % 2 == 0:  # lines that fill a vector
+            gradient = np.zeros((n_features, max(n_outputs, 16)), dtype)
+        lines, slot = np.zeros(n_features + 1, np.int64), np.full(n_features, -1)
+        touched = lines, slot, np.empty(min(n_features, 7), np.int64)
+        n_touched = compiled_gradient(rows, index, slopes, gradient, touched, rows, rest[:n_rows])
         expected = slopes[:n_rows].T @ X[index]
         if storage == "csr":
             reached = lines[:n_touched]
             assert set(reached) == set(np.flatnonzero((X[index] != 0).any(axis=0)))
             assert (slot[reached] == np.arange(n_touched)).all()
-            assert gradient[:n_touched] == pytest.approx(expected.T[reached], **close)
+            assert gradient[:n_touched, :n_outputs] == pytest.approx(expected.T[reached], **close)
             assert not gradient[n_touched:].any()
+            assert not gradient[:, n_outputs:].any()
             # Without slots each feature has its line; lines of slopes may be longer than those of outputs.
             whole, longer = np.zeros_like(layout), np.full((32, n_outputs + 3), np.nan, dtype)
             longer[:, :n_outputs] = slopes
-            compiled_gradient(rows, index, longer, whole, (lines[:0], slot[:0]), rows, rest[:n_rows])
+            none = lines[:0], slot[:0], lines[:0]
+            compiled_gradient(rows, index, longer, whole, none, rows, rest[:n_rows])
             assert whole == pytest.approx(expected.T, **close)
         else:
             assert gradient == pytest.approx(expected, **close)
@@ -226,6 +232,49 @@ def test_pass_matches_its_twin(loss, solver, storage, automatic, clouds):
             coef, intercept = (w - o.momentum * o.v for w, o in zip(model, optimizers, strict=True))
         assert problem.coef_of(found) == pytest.approx(coef, rel=1e-10, abs=1e-12)
         assert found.intercept == pytest.approx(intercept - coef @ shift, rel=1e-10, abs=1e-10)
+
+
+@njit(**OPTIONS)
+def compiled_update(rows, lines, parameters, scale, catch_up, n_steps, settings):
+    update_lines(rows, lines, parameters, scale, catch_up, n_steps, settings)
+
+
+# A number at a time, a part of a vector, whole ones with and without a rest.
+@pytest.mark.parametrize("width", [1, 2, 3, 4, 7, 8, 9, 15, 16, 17, 37])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.parametrize("storage", ["dense", "csr"])
+def test_steps_on_lines_of_any_width(width, dtype, solver, storage):
+    rng = np.random.default_rng(width)
+    is_sparse = storage == "csr"
+    shape, n_features = (6, width), 6 if is_sparse else width
+    rows = as_rows((sparse.csr_array if is_sparse else np.asarray)(np.eye(n_features, dtype=dtype)))
+    lines = np.array([4, 1, 3] if is_sparse else range(6), np.int32)
+    catch_up = rng.integers(1, 9, size=6 if is_sparse else 0).astype(dtype)
+    scale = (rng.random(n_features) + 0.5).astype(dtype)
+    penalty = ElasticNet(0.1, 0.3)
+    start = rng.normal(size=shape).astype(dtype)
+    parameters = Parameters(start.copy(), np.zeros((6, max(width, 16)), dtype), *np.zeros((2, *shape), dtype))
+    if not is_sparse:
+        parameters = parameters._replace(gradient=np.zeros(shape, dtype))
+    if solver == "nesterov":
+        parameters.second[...] = start  # the position, which the point ahead begins at
+    optimizer = SOLVERS[solver]
+    constants = [dtype(part) for part in (0.1, penalty.l1, penalty.l2, *optimizer._constants())]
+    in_layout = np.transpose if is_sparse else np.asarray
+    twin = NaiveOptimizer(solver, in_layout(start), **optimizer.get_params())
+    expected = in_layout(start).astype(float)
+    touched = in_layout(np.isin(np.arange(6), lines)[:, None] & np.ones(shape, bool))
+    for step in (1, 2, 3):
+        slopes = rng.normal(size=shape).astype(dtype)
+        parameters.gradient[: len(lines), :width] = slopes[lines]
+        settings = StepSettings(optimizer._optimizer, *constants)
+        compiled_update(rows, lines, parameters, scale, catch_up, step, settings)
+        g = np.where(touched, in_layout(slopes), 0)
+        expected = twin.step(expected, g, 0.1, penalty, scale, catch_up if is_sparse else 1.0, touched)
+    close = {"rel": 1e-10} if dtype == np.float64 else {"rel": 1e-3, "abs": 1e-5}
+    assert in_layout(parameters.values) == pytest.approx(expected, **close)
+    assert not parameters.gradient.any()
 
 
 @pytest.mark.parametrize("solver", ["sgd", "momentum", "nesterov", "adam"])

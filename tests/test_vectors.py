@@ -8,6 +8,7 @@ from sklearn_lossopt.kernels import vectors
 from sklearn_lossopt.kernels.vectors import (
     exp,
     keep_first,
+    keep_last,
     lanes_of,
     largest,
     load,
@@ -15,6 +16,7 @@ from sklearn_lossopt.kernels.vectors import (
     load_first,
     log,
     log1p,
+    root,
     smallest,
     spread,
     store,
@@ -56,6 +58,21 @@ def logarithms_above_one(a, out):
 @numba.njit
 def sum_and_top(a, n):
     return total(keep_first(load(a, 0), n)), top(load_first(a, 0, n, -1))
+
+
+@numba.njit
+def sum_of_last(a, n):
+    return total(keep_last(load(a, 0), n))
+
+
+@numba.njit
+def roots(a, out):
+    store(out, 0, root(load(a, 0)))
+
+
+@numba.njit
+def of_numbers(a, b):
+    return largest(a, b), smallest(a, b), root(a * a)
 
 
 @numba.njit
@@ -116,9 +133,20 @@ def test_reductions_and_copies(dtype):
     for n in (0, 1, lanes - 1, lanes, lanes + 5):
         kept = a[:n]
         assert sum_and_top(a, n) == (kept.sum(), kept.max(initial=-1))
+        assert sum_of_last(a, n) == a[max(0, lanes - n) :].sum()
     out = np.empty_like(a)
     copy(a, out)
     assert (out == a).all()
+    roots(a, out)
+    assert out == pytest.approx(np.sqrt(a), rel=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_numbers_instead_of_vectors(dtype):
+    for a, b in ((-3.0, 2.0), (2.0, -3.0)):
+        assert of_numbers(dtype(a), dtype(b)) == (2, -3, abs(a))
+    for found in of_numbers(dtype(0), dtype(np.nan))[:2]:
+        assert np.isnan(found)  # the second of two that cannot be compared
 
 
 def test_numbers_are_widened_exactly():

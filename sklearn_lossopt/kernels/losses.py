@@ -50,7 +50,7 @@ def differentiate_softmax(scores, target):
         mass = total(p)
         store_first(scores, 0, n_outputs, p * (number(1) / mass))
     else:
-        # The last vector goes over some outputs again, as in `rows.add_multiple`: they count once.
+        # The last vector goes over some outputs again, as in `rows.add_entries`: they count once.
         end = exp(load(scores, last) - most)
         sums = end - keep_first(end, -(-last // lanes) * lanes - last)
         for k in range(0, last, lanes):

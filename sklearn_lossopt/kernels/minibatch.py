@@ -44,8 +44,9 @@ class State(NamedTuple):
 
     coef : Parameters in the storage's layout.
     intercept : Parameters of shape (1, n_outputs); belongs to shifted rows.
-    lines : dense: all outputs; CSR: room for the list of touched features.
+    lines : dense: all outputs; CSR: room for the list of touched features, and one more.
     slot : CSR: where each feature's gradient is, -1 if untouched.
+    places : CSR: room for the slots of a row's features, some at a time.
     block : dense: `rows.new_block`; CSR: None.
     slopes, block_scores : (ROWS_PER_BLOCK, n_outputs).
     loss_room : from `block_losses.new_room`.
@@ -58,6 +59,7 @@ class State(NamedTuple):
     intercept: Parameters
     lines: np.ndarray
     slot: np.ndarray
+    places: np.ndarray
     block: tuple | None
     slopes: np.ndarray
     block_scores: np.ndarray
@@ -114,7 +116,7 @@ def _weigh(part, weight, batch_size, slopes, slope_sum):
                 slopes[i, k] *= share
                 slope_sum[k] += slopes[i, k]
             continue
-        # The last vector goes over some outputs again, as in `rows.add_multiple`.
+        # The last vector goes over some outputs again, as in `rows.add_entries`.
         end = load(slopes, place + last) * share
         sum_of_end = load(slope_sum, last) + end
         for k in range(0, last, lanes):
@@ -157,7 +159,7 @@ def minibatch_pass(
     n_outputs = slopes.shape[1]
     intercept = state.intercept.values[0]
     slope_sum = state.intercept.gradient[0]
-    touched = (state.lines, state.slot)
+    touched = (state.lines, state.slot, state.places)
     sums = (0.0, 0.0, 0.0)
     averages = state.average.until.size > 0
     free = StepSettings(

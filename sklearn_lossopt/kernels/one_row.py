@@ -2,9 +2,14 @@
 
 import numpy as np
 
-from .prefetch import prefetch
-from .rows import LINE, add_multiple, by_storage, dot_entries, dot_stored
+from .rows import add_entries, by_storage, dot_entries, dot_stored, prefetch_lines
 from .vectors import lanes_of, load, spread, store, total
+
+# Lines of coefficients that are asked for come no sooner than the processor finds them itself by looking
+# ahead, unless rows are so short that it would wait for the first ones half of the time, or memory is far.
+SHORT = 32  # stored entries of a row
+FAR = 5_000_000  # bytes of coefficients that no core has a cache for
+OUTSIDE = 32_000_000  # and most processors have none for
 
 
 def _load_row_dense(rows, i, shift, scale, out, coef):
@@ -30,12 +35,10 @@ def _load_row_dense(rows, i, shift, scale, out, coef):
 def _load_row_csr(rows, i, shift, scale, out, coef):
     start, stop = rows.indptr[i], rows.indptr[i + 1]
     data, indices = rows.data[start:stop], rows.indices[start:stop]
-    n_outputs = coef.shape[1]
+    if coef.size * coef.itemsize > (FAR if indices.size < SHORT else OUTSIDE):
+        prefetch_lines(indices, coef)
     norm = data.dtype.type(0)
     for p in range(indices.size):
-        first = indices[p] * n_outputs
-        for k in range(0, n_outputs, LINE // coef.itemsize):
-            prefetch(coef, first + k)
         value = data[p] * scale[np.uint64(indices[p])]  # never negative, which need not be looked after
         out[p] = value
         norm += value * value
@@ -90,14 +93,7 @@ def _add_row_dense(rows, i, x, step, coef):
 
 def _add_row_csr(rows, i, x, step, coef):
     indices = rows.indices[rows.indptr[i] : rows.indptr[i + 1]]
-    n_outputs = coef.shape[1]
-    n_stored = indices.size
-    if n_outputs == 1:
-        for p in range(np.uint64(n_stored)):  # unsigned, as in `dot_stored`
-            coef[np.uint64(indices[p]), 0] += x[p] * step[0]
-        return
-    for p in range(n_stored):
-        add_multiple(step, 0, x[p], n_outputs, coef, indices[p] * n_outputs)
+    add_entries(x, indices, step, 0, coef.shape[1], coef)
 
 
 def _threshold_row_dense(rows, i, accumulated, threshold, coef):

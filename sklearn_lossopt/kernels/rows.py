@@ -13,7 +13,16 @@ from numba.extending import overload
 from ._jit import OPTIONS, helper, inlined, kernel
 from .prefetch import prefetch
 from .tiles import TILE_OUTPUTS, TILE_ROWS, add_dots, add_outer_products
-from .vectors import lanes_of, load, load_as, load_first, store, store_first
+from .vectors import (
+    keep_last,
+    lanes_of,
+    load_as,
+    load_first_narrow,
+    load_narrow,
+    narrow_lanes_of,
+    store,
+    store_first,
+)
 
 ROWS_PER_BLOCK = 32  # rows gathered, scored and differentiated while they are in the cache, at most
 
@@ -201,21 +210,61 @@ def _scores_dense(rows, index, coef, intercept, out, source, ahead):
             k += 1
 
 
-@inlined
-def add_multiple(source, first, factor, n, out, place):
-    """Add `factor` times n numbers of `source` to as many of `out`: a line of outputs."""
-    lanes = lanes_of(out)
-    last = n - lanes
-    if last < 0:
-        here = load_first(source, first, n, 0) * factor
-        store_first(out, place, n, load_first(out, place, n, 0) + here)
+@helper
+def add_entries(values, places, factors, first, n, matrix):
+    """Add each of `values` times n factors, from `first` on, to the line of `matrix` at its place.
+
+    Factors stay in registers: with a line done in one go they would be loaded again after each store.
+    Vectors are narrow: a wide one lies across two cache lines more often than not, and takes twice as long to
+    store there. Many processors take long to store a part of a vector, or to load what is beside it. So the
+    last one of a line goes over some numbers again: it is loaded before these are stored, or its factors for
+    them are 0. And lines of the matrix may have more than n numbers, to fill a vector.
+    """
+    width = matrix.shape[1]
+    lanes = narrow_lanes_of(matrix)
+    if n == 1:
+        factor = factors[first]
+        for p in range(np.uint64(places.size)):  # unsigned, as in `dot_stored`
+            matrix[np.uint64(places[p]), 0] += values[p] * factor
         return
-    # Many processors take long to store a part of a vector. So the last one goes over some numbers again,
-    # which it is loaded with before they are stored.
-    end = load(out, place + last) + load(source, first + last) * factor
-    for k in range(0, last, lanes):
-        store(out, place + k, load(out, place + k) + load(source, first + k) * factor)
-    store(out, place + last, end)
+    if n < lanes:
+        a0 = load_first_narrow(factors, first, n, 0)
+        for p in range(places.size):
+            place = places[p] * width
+            if width < lanes:
+                store_first(matrix, place, n, load_first_narrow(matrix, place, n, 0) + a0 * values[p])
+            else:
+                store(matrix, place, load_narrow(matrix, place) + a0 * values[p])
+        return
+    k = 0
+    while n - k > 2 * lanes:
+        last = min(n - k, 3 * lanes) - lanes  # from k on
+        a0 = load_narrow(factors, first + k)
+        a1 = load_narrow(factors, first + k + lanes)
+        a2 = load_narrow(factors, first + k + last)
+        for p in range(places.size):
+            here = values[p]
+            place = places[p] * width + k
+            end = load_narrow(matrix, place + last) + a2 * here
+            store(matrix, place, load_narrow(matrix, place) + a0 * here)
+            store(matrix, place + lanes, load_narrow(matrix, place + lanes) + a1 * here)
+            store(matrix, place + last, end)
+        k += last + lanes
+    if n - k > lanes:
+        last = n - k - lanes  # from k on
+        a0 = load_narrow(factors, first + k)
+        a1 = load_narrow(factors, first + k + last)
+        for p in range(places.size):
+            here = values[p]
+            place = places[p] * width + k
+            end = load_narrow(matrix, place + last) + a1 * here
+            store(matrix, place, load_narrow(matrix, place) + a0 * here)
+            store(matrix, place + last, end)
+    elif n > k:
+        a0 = keep_last(load_narrow(factors, first + n - lanes), n - k)
+        for p in range(places.size):
+            place = places[p] * width + n - lanes
+            store(matrix, place, load_narrow(matrix, place) + a0 * values[p])
 
 
 @inlined
@@ -283,11 +332,8 @@ def dot_entries(values, indices, coef, intercept, out, place):
 def _scores_csr(rows, index, coef, intercept, out, source, ahead):
     """out[i] = x_index[i] @ coef + intercept."""
     data, indices, indptr = rows.data, rows.indices, rows.indptr
-    is_far = coef.size * coef.itemsize > NEAR
     is_one = coef.shape[1] == 1
     for i in range(index.size):
-        if is_far and i + 1 < index.size:
-            prefetch_coef(rows, index[i + 1], coef)
         start, stop = indptr[index[i]], indptr[index[i] + 1]
         if is_one:
             out[i, 0] = dot_stored(rows, start, stop, data[start:stop], coef, intercept, out)
@@ -319,84 +365,61 @@ def _add_gradient_dense(rows, index, slopes, gradient, touched, n_touched, sourc
     return n_touched
 
 
-def _prefetch_coef_dense(rows, i, coef):
-    """Ask for the coefficients of a row's features, if the row has only some of them."""
-
-
-def _prefetch_coef_csr(rows, i, coef):
-    n_outputs = coef.shape[1]
-    indices = rows.indices[rows.indptr[i] : rows.indptr[i + 1]]
+@helper
+def prefetch_lines(indices, matrix):
+    """Ask for the lines of a sparse row's features."""
+    n_outputs = matrix.shape[1]
     for p in range(indices.size):
         first = indices[p] * n_outputs
-        for k in range(0, n_outputs, LINE // coef.itemsize):
-            prefetch(coef, first + k)
-
-
-prefetch_coef = by_storage(_prefetch_coef_dense, _prefetch_coef_csr)
-
-
-@inlined
-def line_of(feature, slot):
-    """Where a feature's gradient is."""
-    return slot[feature] if slot.size > 0 else feature
+        for k in range(0, n_outputs, LINE // matrix.itemsize):
+            prefetch(matrix, first + k)
 
 
 @helper
-def _prefetch_lines(indices, slot, matrix):
-    """Ask for the lines of a sparse row's features; for those that have none yet the hint is void."""
-    n_outputs = matrix.shape[1]
-    for p in range(indices.size):
-        first = line_of(indices[p], slot) * n_outputs
-        for k in range(0, n_outputs, LINE // matrix.itemsize):
-            prefetch(matrix, first + k)
+def _place_features(indices, lines, slot, n_touched, places):
+    """Find the slots of a sparse row's features; new ones are given the next.
+
+    Without a branch: which features are new, a third of them, no processor can guess. Numbers are unsigned,
+    as in `dot_stored`.
+    """
+    for p in range(np.uint64(indices.size)):
+        j = np.uint64(indices[p])
+        known = slot[j]
+        is_new = known < 0
+        place = slot.dtype.type(n_touched) if is_new else known
+        slot[j] = place
+        lines[np.uint64(n_touched)] = indices[p]
+        n_touched += is_new
+        places[p] = place
+    return n_touched
 
 
 def _add_gradient_csr(rows, index, slopes, gradient, touched, n_touched, source, ahead):
     """gradient[slot[j]] += (X^T slopes)[j]: the touched features, side by side in the cache.
 
-    `touched` is (lines, slot): the feature of each slot in use, and the slot of each feature, -1
-    for none yet. The gradient of slots not in use is zero. Without slots each feature has a line.
+    `touched` is (lines, slot, places): the feature of each slot in use, with room for one more than there
+    are features; the slot of each feature, -1 for none yet; and room for some slots. The gradient of slots
+    not in use is zero. Without slots each feature has a line. Lines of slopes or of the gradient may have
+    more numbers than there are outputs.
     """
-    lines, slot = touched
-    has_slots = slot.size > 0
-    is_one = gradient.shape[1] == 1
+    lines, slot, places = touched
     indptr = rows.indptr
-    is_far = gradient.size * gradient.itemsize > NEAR
+    flat = slopes.reshape(-1)
+    n_outputs = min(slopes.shape[1], gradient.shape[1])
+    is_far = slot.size == 0 and gradient.size * gradient.itemsize > NEAR
     for i in range(index.size):
-        if is_far and i + 1 < index.size:
-            _prefetch_lines(rows.indices[indptr[index[i + 1]] : indptr[index[i + 1] + 1]], slot, gradient)
+        first = i * slopes.shape[1]
         start, stop = indptr[index[i]], indptr[index[i] + 1]
-        indices = rows.indices[start:stop]
-        for p in range(indices.size if has_slots else 0):
-            j = indices[p]
-            if slot[j] < 0:
-                slot[j] = n_touched
-                lines[n_touched] = j
-                n_touched += 1
-        if is_one:
-            slope = slopes[i, 0]
-            for p in range(np.uint64(start), np.uint64(stop)):  # unsigned, as in `dot_stored`
-                feature = np.uint64(rows.indices[p])
-                if has_slots:
-                    feature = np.uint64(slot[feature])
-                gradient[feature, 0] += rows.data[p] * slope
-        else:
-            _add_entries(rows.data[start:stop], indices, slopes, i, gradient, slot)
+        if slot.size == 0:
+            if is_far and i + 1 < index.size:
+                prefetch_lines(rows.indices[indptr[index[i + 1]] : indptr[index[i + 1] + 1]], gradient)
+            add_entries(rows.data[start:stop], rows.indices[start:stop], flat, first, n_outputs, gradient)
+            continue
+        for begin in range(start, stop, places.size):
+            end = min(begin + places.size, stop)
+            n_touched = _place_features(rows.indices[begin:end], lines, slot, n_touched, places)
+            add_entries(rows.data[begin:end], places[: end - begin], flat, first, n_outputs, gradient)
     return n_touched
-
-
-@helper
-def _add_entries(data, indices, slopes, i, gradient, slot):
-    """Add a sparse row's part of a gradient of two or more outputs."""
-    n_outputs = gradient.shape[1]
-    n_stored = indices.size
-    first = i * slopes.shape[1]
-    if slot.size == 0:
-        for p in range(n_stored):
-            add_multiple(slopes, first, data[p], n_outputs, gradient, indices[p] * n_outputs)
-        return
-    for p in range(n_stored):
-        add_multiple(slopes, first, data[p], n_outputs, gradient, slot[indices[p]] * n_outputs)
 
 
 scores = by_storage(_scores_dense, _scores_csr)

@@ -10,16 +10,25 @@ gradient carries the L2 penalty of this step, the proximal step that of the miss
 hence stable for any number of them) and the whole L1 penalty.
 """
 
-import math
 from typing import NamedTuple
 
 import numpy as np
-from numba import types
-from numba.extending import overload
 
-from ._jit import OPTIONS, helper, inlined
+from ._jit import helper, inlined
 from .prefetch import prefetch
 from .rows import LINE, by_storage
+from .vectors import (
+    HAS_QUICK_MASKS,
+    lanes_of,
+    largest,
+    load,
+    load_first,
+    root,
+    smallest,
+    spread,
+    store,
+    store_first,
+)
 
 # Plain gradient descent is NESTEROV with momentum 0.
 MOMENTUM, NESTEROV, ADAM, ADAMW, RMSPROP, ADAGRAD = range(6)
@@ -29,7 +38,10 @@ PREFETCHED = 8  # lines ahead
 
 
 class Parameters(NamedTuple):
-    """Parameters and the optimizer's memory: the coefficients, or the intercepts as one line."""
+    """Parameters and the optimizer's memory: the coefficients, or the intercepts as one line.
+
+    Lines of the gradient of CSR features are those of slots, and fill a vector at least.
+    """
 
     values: np.ndarray
     gradient: np.ndarray
@@ -83,105 +95,130 @@ scale_of_line = by_storage(_scale_dense, _scale_csr)
 catch_up_of_line = by_storage(_catch_up_dense, _catch_up_csr)
 
 
-def _at(scale, j):
-    return scale[j] if getattr(scale, "ndim", 0) else scale
+def _vector_of_scale_dense(rows, scale, j, matrix):
+    return load(scale, j)
 
 
-@overload(_at, jit_options=OPTIONS)
-def _choose_at(scale, j):
-    if isinstance(scale, types.Array):
-        return lambda scale, j: scale[j]
-    return lambda scale, j: scale
+def _vector_of_scale_csr(rows, scale, j, matrix):
+    return spread(scale, matrix)
+
+
+def _first_of_scale_dense(rows, scale, n, matrix):
+    return load_first(scale, 0, n, 1)
+
+
+def _first_of_scale_csr(rows, scale, n, matrix):
+    return spread(scale, matrix)
+
+
+def _number_of_scale_dense(rows, scale, j):
+    return scale[j]
+
+
+def _number_of_scale_csr(rows, scale, j):
+    return scale
+
+
+vector_of_scale = by_storage(_vector_of_scale_dense, _vector_of_scale_csr)
+first_of_scale = by_storage(_first_of_scale_dense, _first_of_scale_csr)
+number_of_scale = by_storage(_number_of_scale_dense, _number_of_scale_csr)
 
 
 @inlined
-def shrink(value, threshold, divisor, zero):
-    """Proximal operator of threshold * abs(w) + ridge / 2 * w ** 2, divisor = 1 + ridge."""
-    return (max(value - threshold, zero) + min(value + threshold, zero)) / divisor
+def shrink(value, threshold, ridge, zero, one):
+    """Proximal operator of threshold * abs(w) + ridge / 2 * w ** 2. NaN stays: it is the second of two."""
+    size = largest(zero, value - threshold) + smallest(zero, value + threshold)
+    return size * (one / (one + ridge))
 
 
-# Each function below updates line `i` of a matrix of parameters in place by line `t` of the gradient,
-# which it clears. Matrices come whole and constants one by one: slicing off lines, or reading
-# constants from a tuple in the loop, costs more than a short line's work. `l1` and `l2` go into the
+# Each function below is one step on a vector of parameters, or on a number: `g` is the gradient, `first` and
+# `second` the optimizer's memory, of which some have one, `r` the inverse scale. `l1` and `l2` go into the
 # proximal step, `l2_now` into the gradient.
 
 
 @inlined
-def momentum_line(i, t, w, gradient, velocity, scale, rate, l1, l2, l2_now, momentum):
-    zero = w.dtype.type(0)
-    one = w.dtype.type(1)
-    if l1 == 0 and l2 == 0:
-        for j in range(w.shape[1]):
-            r = _at(scale, j)
-            v = momentum * velocity[i, j] - rate * r * r * (gradient[t, j] + l2_now * w[i, j])
-            velocity[i, j] = v
-            w[i, j] += v
-            gradient[t, j] = zero
-        return
-    for j in range(w.shape[1]):
-        r = _at(scale, j)
-        step = rate * r * r
-        v = momentum * velocity[i, j] - step * (gradient[t, j] + l2_now * w[i, j])
-        ahead = w[i, j] + v
-        after = shrink(ahead, step * l1, one + step * l2, zero)
-        velocity[i, j] = v + (after - ahead)  # the displacement after the prox
-        w[i, j] = after
-        gradient[t, j] = zero
+def momentum_step(w, g, velocity, _, r, zero, one, constants):
+    rate, l1, l2, l2_now, momentum = constants
+    step = r * r * rate
+    v = velocity * momentum - step * (g + w * l2_now)
+    ahead = w + v
+    after = shrink(ahead, step * l1, step * l2, zero, one)
+    v = v + (after - ahead)  # the displacement after the prox
+    return after, v, v
 
 
 @inlined
-def nesterov_line(i, t, w, gradient, position, scale, rate, l1, l2, l2_now, momentum):
+def nesterov_step(w, g, position, _, r, zero, one, constants):
     """`w` is the point ahead of `position`, where the gradient was taken; momentum 0 is plain descent."""
-    zero = w.dtype.type(0)
-    one = w.dtype.type(1)
-    for j in range(w.shape[1]):
-        r = _at(scale, j)
-        step = rate * r * r
-        after = shrink(w[i, j] - step * (gradient[t, j] + l2_now * w[i, j]), step * l1, one + step * l2, zero)
-        w[i, j] = after + momentum * (after - position[i, j])
-        position[i, j] = after
-        gradient[t, j] = zero
+    rate, l1, l2, l2_now, momentum = constants
+    step = r * r * rate
+    after = shrink(w - step * (g + w * l2_now), step * l1, step * l2, zero, one)
+    return after + (after - position) * momentum, after, after
 
 
 @inlined
-def adaptive_line(
-    i,
-    t,
-    w,
-    gradient,
-    first,
-    second,
-    scale,
-    rate,
-    l1,
-    l2,
-    l2_now,
-    keep,
-    beta,
-    decay,
-    gain,
-    epsilon,
-    unbias_1,
-    unbias_2,
-):
+def adaptive_step(w, g, first, second, r, zero, one, constants):
     """Adam and its kin: steps divided by the root of a mean, or with Adagrad the sum, of squared gradients.
 
     `gain` is the share of a squared gradient in that, `keep` what AdamW's decay leaves of a coefficient.
     """
-    zero = w.dtype.type(0)
-    one = w.dtype.type(1)
-    # Two loops: with five arrays that change in one, LLVM would not check for overlaps, so not vectorize.
-    for j in range(w.shape[1]):
-        g = (gradient[t, j] + l2_now * w[i, j]) * _at(scale, j)
-        first[i, j] = beta * first[i, j] + (one - beta) * g
-        second[i, j] = decay * second[i, j] + gain * g * g
-    for j in range(w.shape[1]):
-        r = _at(scale, j)
-        step = rate * r / (math.sqrt(second[i, j] * unbias_2) + epsilon)
-        # The prox must be taken in the metric of the step, or the iteration stops elsewhere.
-        ahead = keep * w[i, j] - step * first[i, j] * unbias_1
-        w[i, j] = shrink(ahead, step * r * l1, one + step * r * l2, zero)
-        gradient[t, j] = zero
+    rate, l1, l2, l2_now, keep = constants[0]
+    beta, rest, decay, gain, epsilon, unbias_1, unbias_2 = constants[1]
+    g = (g + w * l2_now) * r
+    first = first * beta + g * rest
+    second = second * decay + g * g * gain
+    step = r * rate / (root(second * unbias_2) + epsilon)
+    # The prox must be taken in the metric of the step, or the iteration stops elsewhere.
+    ahead = w * keep - step * first * unbias_1
+    return shrink(ahead, step * r * l1, step * r * l2, zero, one), first, second
+
+
+@inlined
+def update_line(take_step, rows, i, t, w, gradient, first, second, scale, constants):
+    """Update line `i` of the parameters in place by line `t` of the gradient, which it clears.
+
+    Matrices come whole: slicing off lines costs more than a short line's work. The last vector goes over
+    some numbers again: its step is taken before they are stored.
+    """
+    n = w.shape[1]
+    p, q = i * n, t * gradient.shape[1]
+    last = n - lanes_of(w)
+    if last < 0 and (n < 4 or not HAS_QUICK_MASKS):
+        zero, one = w.dtype.type(0), w.dtype.type(1)
+        for j in range(n):
+            r = number_of_scale(rows, scale, j)
+            new = take_step(w[i, j], gradient[t, j], first[i, j], second[i, j], r, zero, one, constants)
+            w[i, j], first[i, j], second[i, j] = new
+            gradient[t, j] = zero
+        return
+    zero, one = spread(w.dtype.type(0), w), spread(w.dtype.type(1), w)
+    if last < 0:
+        r = first_of_scale(rows, scale, n, w)
+        x, g = load_first(w, p, n, 0), load_first(gradient, q, n, 0)
+        a, b = load_first(first, p, n, 0), load_first(second, p, n, 0)
+        x, a, b = take_step(x, g, a, b, r, zero, one, constants)
+        store_first(w, p, n, x)
+        store_first(first, p, n, a)
+        store_first(second, p, n, b)
+        store_first(gradient, q, n, zero)
+        return
+    r = vector_of_scale(rows, scale, last, w)
+    x, g = load(w, p + last), load(gradient, q + last)
+    a, b = load(first, p + last), load(second, p + last)
+    end, end_a, end_b = take_step(x, g, a, b, r, zero, one, constants)
+    for j in range(0, last, lanes_of(w)):
+        r = vector_of_scale(rows, scale, j, w)
+        x, g = load(w, p + j), load(gradient, q + j)
+        a, b = load(first, p + j), load(second, p + j)
+        x, a, b = take_step(x, g, a, b, r, zero, one, constants)
+        store(w, p + j, x)
+        store(first, p + j, a)
+        store(second, p + j, b)
+        store(gradient, q + j, zero)
+    store(w, p + last, end)
+    store(first, p + last, end_a)
+    store(second, p + last, end_b)
+    store(gradient, q + last, zero)
 
 
 @helper
@@ -197,15 +234,17 @@ def update_lines(rows, lines, parameters, scale, catch_up, n_steps, settings):
             prefetch_line(rows, lines, t, w, first)
             i = lines[t]
             times = catch_up_of_line(rows, catch_up, i)
+            constants = rate, l1 * times, l2 * (times - one), l2, momentum
             r = scale_of_line(rows, scale, i)
-            momentum_line(i, t, w, gradient, first, r, rate, l1 * times, l2 * (times - one), l2, momentum)
+            update_line(momentum_step, rows, i, t, w, gradient, first, first, r, constants)
     elif optimizer == NESTEROV:
         for t in range(lines.size):
             prefetch_line(rows, lines, t, w, second)
             i = lines[t]
             times = catch_up_of_line(rows, catch_up, i)
+            constants = rate, l1 * times, l2 * (times - one), l2, momentum
             r = scale_of_line(rows, scale, i)
-            nesterov_line(i, t, w, gradient, second, r, rate, l1 * times, l2 * (times - one), l2, momentum)
+            update_line(nesterov_step, rows, i, t, w, gradient, second, second, r, constants)
     else:
         has_moments = optimizer in (ADAM, ADAMW)
         unbias_1 = number(1 / (1 - np.float64(momentum) ** n_steps)) if has_moments else one
@@ -213,6 +252,7 @@ def update_lines(rows, lines, parameters, scale, catch_up, n_steps, settings):
         gain = one if optimizer == ADAGRAD else one - decay
         is_decoupled = optimizer == ADAMW
         l2_now = number(0) if is_decoupled else l2
+        rest = one - momentum
         for t in range(lines.size):
             prefetch_line(rows, lines, t, w, first)
             prefetch_line(rows, lines, t, second, second)
@@ -220,26 +260,12 @@ def update_lines(rows, lines, parameters, scale, catch_up, n_steps, settings):
             times = catch_up_of_line(rows, catch_up, i)
             missed = l2 * (times - one)
             keep = max(one - rate * l2, number(0)) / (one + rate * missed) if is_decoupled else one
-            adaptive_line(
-                i,
-                t,
-                w,
-                gradient,
-                first,
-                second,
-                scale_of_line(rows, scale, i),
-                rate,
-                l1 * times,
-                number(0) if is_decoupled else missed,
-                l2_now,
-                keep,
-                momentum,
-                decay,
-                gain,
-                epsilon,
-                unbias_1,
-                unbias_2,
-            )
+            ridge = number(0) if is_decoupled else missed
+            proximal = rate, l1 * times, ridge, l2_now, keep
+            moments = momentum, rest, decay, gain, epsilon, unbias_1, unbias_2
+            constants = proximal, moments
+            r = scale_of_line(rows, scale, i)
+            update_line(adaptive_step, rows, i, t, w, gradient, first, second, r, constants)
 
 
 class Average(NamedTuple):

@@ -22,17 +22,18 @@ from .tiles import VECTOR_BYTES
 
 FLAGS = ("reassoc", "contract", "arcp", "nsz")  # those of `_jit.FAST_MATH`
 LANE = ir.IntType(32)
+NARROW_BYTES = min(VECTOR_BYTES, 32)  # of a vector for scattered short lines that change
 HAS_QUICK_MASKS = VECTOR_BYTES == 64  # AVX-512; others may take long to store a part of a vector
 LOG_SERIES = tuple(1 / k for k in range(1, 22, 2))  # of artanh(s) / s, in s^2
 ROOT_2 = math.sqrt(2)
 
 
 class Vector(types.Type):
-    """A vector of as many numbers as fill a register."""
+    """A vector of as many numbers as fill a register, or fewer bytes."""
 
-    def __init__(self, dtype):
+    def __init__(self, dtype, n_bytes=VECTOR_BYTES):
         self.dtype = dtype
-        self.lanes = VECTOR_BYTES * 8 // dtype.bitwidth
+        self.lanes = n_bytes * 8 // dtype.bitwidth
         super().__init__(f"vector({dtype}, {self.lanes})")
 
 
@@ -49,7 +50,8 @@ class _Maker:
     def __init__(self, context, builder, kind):
         self.context, self.builder, self.kind = context, builder, kind
         self.type = context.get_value_type(kind)
-        self.suffix = f"v{kind.lanes}f{kind.dtype.bitwidth}"
+        is_vector = isinstance(kind, Vector)
+        self.suffix = f"v{kind.lanes}f{kind.dtype.bitwidth}" if is_vector else f"f{kind.bitwidth}"
 
     def call(self, name, result, *values, **how):
         signature = ir.FunctionType(result, [value.type for value in values])
@@ -122,40 +124,56 @@ def _holds_floats(array):
 # ------------------------------------------------------------------------------ memory
 
 
-@intrinsic
-def _lanes(typing_context, array):
-    n = VECTOR_BYTES * 8 // array.dtype.bitwidth
-    return types.intp(array), lambda context, builder, signature, arguments: ir.Constant(ir.IntType(64), n)
+def _define_memory(n_bytes):
+    """Lanes, `load`, `load_first` and `spread` of vectors of so many bytes."""
 
+    @intrinsic
+    def lanes(typing_context, array):
+        n = n_bytes * 8 // array.dtype.bitwidth
 
-@intrinsic
-def _load(typing_context, array, place):
-    if not _holds_floats(array):
-        return None
-    kind = Vector(array.dtype)
+        def generate(context, builder, signature, arguments):
+            return ir.Constant(ir.IntType(64), n)
 
-    def generate(context, builder, signature, arguments):
-        maker = _Maker(context, builder, kind)
-        where = maker.pointer(signature.args[0], arguments[0], arguments[1])
-        return builder.load(where, align=maker.bytes_of_number)
+        return types.intp(array), generate
 
-    return kind(array, types.intp), generate
+    @intrinsic
+    def load(typing_context, array, place):
+        if not _holds_floats(array):
+            return None
+        kind = Vector(array.dtype, n_bytes)
 
+        def generate(context, builder, signature, arguments):
+            maker = _Maker(context, builder, kind)
+            where = maker.pointer(signature.args[0], arguments[0], arguments[1])
+            return builder.load(where, align=maker.bytes_of_number)
 
-@intrinsic
-def _load_first(typing_context, array, place, n, fill):
-    if not _holds_floats(array):
-        return None
-    kind = Vector(array.dtype)
+        return kind(array, types.intp), generate
 
-    def generate(context, builder, signature, arguments):
-        maker = _Maker(context, builder, kind)
-        where = maker.pointer(signature.args[0], arguments[0], arguments[1])
-        rest = maker.spread(arguments[3], signature.args[3])
-        values = where, LANE(maker.bytes_of_number), maker.mask(arguments[2]), rest
-        return maker.call(f"masked.load.{maker.suffix}.p0{maker.suffix}", maker.type, *values)
+    @intrinsic
+    def load_first(typing_context, array, place, n, fill):
+        if not _holds_floats(array):
+            return None
+        kind = Vector(array.dtype, n_bytes)
 
-    return kind(array, types.intp, types.intp, fill), generate
+        def generate(context, builder, signature, arguments):
+            maker = _Maker(context, builder, kind)
+            where = maker.pointer(signature.args[0], arguments[0], arguments[1])
+            rest = maker.spread(arguments[3], signature.args[3])
+            values = where, LANE(maker.bytes_of_number), maker.mask(arguments[2]), rest
+            return maker.call(f"masked.load.{maker.suffix}.p0{maker.suffix}", maker.type, *values)
+
+        return kind(array, types.intp, types.intp, fill), generate
+
+    @intrinsic
+    def spread(typing_context, number, array):
+        kind = Vector(array.dtype, n_bytes)
+
+        def generate(context, builder, signature, arguments):
+            return _Maker(context, builder, kind).spread(arguments[0], signature.args[0])
+
+        return kind(number, array), generate
+
+    return lanes, load, load_first, spread
 
 
 @intrinsic
@@ -220,21 +238,11 @@ def _store_first(typing_context, array, place, n, vector):
 # -------------------------------------------------------------------------- arithmetic
 
 
-@intrinsic
-def _spread(typing_context, number, array):
-    kind = Vector(array.dtype)
-
-    def generate(context, builder, signature, arguments):
-        return _Maker(context, builder, kind).spread(arguments[0], signature.args[0])
-
-    return kind(number, array), generate
-
-
 def _emit(name, context, builder, signature, arguments):
     """An operation on two vectors, or a vector and a number."""
     maker = _Maker(context, builder, signature.return_type)
     a, b = (
-        value if isinstance(given, Vector) else maker.spread(value, given)
+        value if given == signature.return_type else maker.spread(value, given)
         for value, given in zip(arguments, signature.args, strict=True)
     )
     if name in ("largest", "smallest"):
@@ -243,7 +251,7 @@ def _emit(name, context, builder, signature, arguments):
 
 
 def _binary(name):
-    """An intrinsic of two vectors, or a vector and a number."""
+    """An intrinsic of two vectors, a vector and a number, or two numbers of a type."""
 
     @intrinsic
     def both(typing_context, a, b):
@@ -305,6 +313,16 @@ def _keep_first(typing_context, vector, n):
 
 
 @intrinsic
+def _keep_last(typing_context, vector, n):
+    def generate(context, builder, signature, arguments):
+        maker = _Maker(context, builder, vector)
+        first = builder.sub(ir.Constant(arguments[1].type, vector.lanes), arguments[1])
+        return builder.select(maker.mask(first), maker.constant(0.0), arguments[0])
+
+    return vector(vector, types.intp), generate
+
+
+@intrinsic
 def _total(typing_context, vector):
     def generate(context, builder, signature, arguments):
         maker = _Maker(context, builder, vector)
@@ -323,6 +341,17 @@ def _top(typing_context, vector):
         return maker.call(name, maker.type.element, arguments[0])
 
     return vector.dtype(vector), generate
+
+
+@intrinsic
+def _root(typing_context, value):
+    """Square root of a vector or a number."""
+
+    def generate(context, builder, signature, arguments):
+        maker = _Maker(context, builder, value)
+        return maker.call(f"sqrt.{maker.suffix}", maker.type, arguments[0])
+
+    return value(value), generate
 
 
 @intrinsic
@@ -404,24 +433,27 @@ def _log1p(typing_context, vector):
 # ------------------------------------------------------- what they are, without the compiler
 
 
-def _lanes_numpy(array):
-    return VECTOR_BYTES // array.itemsize
+def _define_memory_numpy(n_bytes):
+    def lanes(array):
+        return n_bytes // array.itemsize
 
+    def load(array, place):
+        return array.reshape(-1)[place : place + lanes(array)].copy()
 
-def _load_numpy(array, place):
-    return array.reshape(-1)[place : place + _lanes_numpy(array)].copy()
+    def load_first(array, place, n, fill):
+        n = min(max(n, 0), lanes(array))
+        vector = np.full(lanes(array), fill, array.dtype)
+        vector[:n] = array.reshape(-1)[place : place + n]
+        return vector
 
+    def spread(number, array):
+        return np.full(lanes(array), number, array.dtype)
 
-def _load_first_numpy(array, place, n, fill):
-    lanes = _lanes_numpy(array)
-    n = min(max(n, 0), lanes)
-    vector = np.full(lanes, fill, array.dtype)
-    vector[:n] = array.reshape(-1)[place : place + n]
-    return vector
+    return lanes, load, load_first, spread
 
 
 def _load_as_numpy(array, place, n, fill, like):
-    lanes = _lanes_numpy(like)
+    lanes = lanes_of(like)
     n = min(max(n, 0), lanes)
     vector = np.full(lanes, fill, like.dtype)
     vector[:n] = array.reshape(-1)[place : place + n]
@@ -445,10 +477,6 @@ def _store_first_numpy(array, place, n, vector):
     array.reshape(-1)[place : place + n] = vector[:n]
 
 
-def _spread_numpy(number, array):
-    return np.full(_lanes_numpy(array), number, array.dtype)
-
-
 def _where_positive_numpy(condition, vector):
     return np.where(condition > 0, vector, vector.dtype.type(0))
 
@@ -457,23 +485,27 @@ def _keep_first_numpy(vector, n):
     return np.where(np.arange(len(vector)) < n, vector, vector.dtype.type(0))
 
 
+def _keep_last_numpy(vector, n):
+    return np.where(np.arange(len(vector)) >= len(vector) - n, vector, vector.dtype.type(0))
+
+
 def _exp_numpy(vector):
     return np.exp(np.maximum(vector, vector.dtype.type(-87 if vector.itemsize == 4 else -708)))
 
 
+_define = _define_memory_numpy if config.DISABLE_JIT else _define_memory
+lanes_of, load, load_first, spread = _define(VECTOR_BYTES)
+narrow_lanes_of, load_narrow, load_first_narrow, _ = _define(NARROW_BYTES)
 if config.DISABLE_JIT:
-    lanes_of, spread, where_positive = _lanes_numpy, _spread_numpy, _where_positive_numpy
-    exp, log, log1p = _exp_numpy, _log_numpy, _log1p_numpy
-    keep_first = _keep_first_numpy
-    load, load_first, load_as = _load_numpy, _load_first_numpy, _load_as_numpy
-    store, store_first = _store_numpy, _store_first_numpy
-    largest, smallest, total, top = np.maximum, np.minimum, np.sum, np.max
+    where_positive, exp, log, log1p = _where_positive_numpy, _exp_numpy, _log_numpy, _log1p_numpy
+    keep_first, keep_last = _keep_first_numpy, _keep_last_numpy
+    load_as, store, store_first = _load_as_numpy, _store_numpy, _store_first_numpy
+    largest, smallest, total, top, root = np.maximum, np.minimum, np.sum, np.max, np.sqrt
 else:
-    lanes_of, spread, where_positive = _lanes, _spread, _where_positive
-    exp, log, log1p = _exp, _log, _log1p
-    keep_first = _keep_first
-    load, load_first, load_as, store, store_first = _load, _load_first, _load_as, _store, _store_first
-    largest, smallest, total, top = _binary("largest"), _binary("smallest"), _total, _top
+    where_positive, exp, log, log1p = _where_positive, _exp, _log, _log1p
+    keep_first, keep_last = _keep_first, _keep_last
+    load_as, store, store_first = _load_as, _store, _store_first
+    largest, smallest, total, top, root = _binary("largest"), _binary("smallest"), _total, _top, _root
 
 
 def padded_outputs(n_outputs, dtype):

@@ -8,9 +8,11 @@ from ..kernels import block_losses, losses, steps
 from ..kernels.minibatch import Geometry, State, minibatch_pass
 from ..kernels.order import shuffled
 from ..kernels.rows import ROWS_PER_BLOCK, aligned_zeros, new_block
+from ..kernels.vectors import padded_outputs
 from ..problem import Model
 
 AUTO_BATCH = 128
+PLACES = 512  # slots of a sparse row that are found at a time, while their lines are near
 MEMORY = 1e6  # rows of a stream after which moments of earlier ones count for 1/e
 FAR = 1e3  # means over sizes from which on float32 scores of shifted and of other rows differ
 
@@ -267,11 +269,15 @@ def _new_arrays(problem, model, n_skipped):
     n_outputs, dtype = problem.n_outputs, problem.dtype
     n_listed = problem.n_features if problem.is_sparse else 0
     number = problem.rows.indices.dtype if problem.is_sparse else np.int32
+    coef = steps.Parameters(*(aligned_zeros(model.coef.shape, dtype) for _ in steps.Parameters._fields))
+    if 1 < n_outputs < (lanes := padded_outputs(1, dtype)) and n_listed:
+        coef = coef._replace(gradient=aligned_zeros((n_listed, lanes), dtype))
     return State(
-        coef=steps.Parameters(*(aligned_zeros(model.coef.shape, dtype) for _ in steps.Parameters._fields)),
+        coef=coef,
         intercept=steps.Parameters(*(np.zeros((1, n_outputs), dtype) for _ in steps.Parameters._fields)),
-        lines=np.arange(n_listed or n_outputs, dtype=number),
+        lines=np.arange(n_listed + 1 if n_listed else n_outputs, dtype=number),
         slot=np.full(n_listed, -1, number),
+        places=np.empty(min(n_listed, PLACES), number),
         block=new_block(problem.rows, problem.index),
         slopes=np.empty((ROWS_PER_BLOCK, n_outputs), dtype),
         block_scores=np.empty((ROWS_PER_BLOCK, n_outputs), dtype),
