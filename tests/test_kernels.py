@@ -85,21 +85,21 @@ def test_scores_and_gradient(n_features, n_outputs, dtype, storage):
         gradient = np.zeros_like(layout)
         if storage == "csr" and n_rows % 2 == 0:  # lines that fill a vector
             gradient = np.zeros((n_features, max(n_outputs, 16)), dtype)
-        lines, slot = np.zeros(n_features + 1, np.int64), np.full(n_features, -1)
-        touched = lines, slot, np.empty(min(n_features, 7), np.int64)
+        lines, slot = np.zeros(n_features + 1, np.int64), rng.integers(-1, 100, size=n_features)
+        touched = lines, slot, np.empty(min(n_features, 7), np.int64), 100
         n_touched = compiled_gradient(rows, index, slopes, gradient, touched, rows, rest[:n_rows])
         expected = slopes[:n_rows].T @ X[index]
         if storage == "csr":
             reached = lines[:n_touched]
             assert set(reached) == set(np.flatnonzero((X[index] != 0).any(axis=0)))
-            assert (slot[reached] == np.arange(n_touched)).all()
+            assert (slot[reached] == 100 + np.arange(n_touched)).all()
             assert gradient[:n_touched, :n_outputs] == pytest.approx(expected.T[reached], **close)
             assert not gradient[n_touched:].any()
             assert not gradient[:, n_outputs:].any()
             # Without slots each feature has its line; lines of slopes may be longer than those of outputs.
             whole, longer = np.zeros_like(layout), np.full((32, n_outputs + 3), np.nan, dtype)
             longer[:, :n_outputs] = slopes
-            none = lines[:0], slot[:0], lines[:0]
+            none = lines[:0], slot[:0], lines[:0], 0
             compiled_gradient(rows, index, longer, whole, none, rows, rest[:n_rows])
             assert whole == pytest.approx(expected.T, **close)
         else:

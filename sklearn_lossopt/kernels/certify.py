@@ -34,7 +34,7 @@ def bound_terms(rows, index, target, weight, loss, coef, intercept, dual, move, 
     block, slopes, numbers = borrowed(room)
     losses = 0.0
     conjugates = 0.0
-    no_slots = index[:0], index[:0], index[:0]
+    no_slots = index[:0], index[:0], index[:0], 0
     for start in range(0, index.size, ROWS_PER_BLOCK):
         part = index[start : start + ROWS_PER_BLOCK]
         scores(rows, part, coef, intercept, block, rows, part)
@@ -121,7 +121,7 @@ def add_duals(rows, index, target, weight, loss, dual, move, gradient, room):
     dual, move, gradient = borrowed((dual, move, gradient))
     keep, mixed = move
     _, slopes, _ = borrowed(room)
-    no_slots = index[:0], index[:0], index[:0]
+    no_slots = index[:0], index[:0], index[:0], 0
     for start in range(0, index.size, ROWS_PER_BLOCK):
         part = index[start : start + ROWS_PER_BLOCK]
         for i in range(part.size):

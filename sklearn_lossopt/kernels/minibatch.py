@@ -45,7 +45,7 @@ class State(NamedTuple):
     coef : Parameters in the storage's layout.
     intercept : Parameters of shape (1, n_outputs); belongs to shifted rows.
     lines : dense: all outputs; CSR: room for the list of touched features, and one more.
-    slot : CSR: where each feature's gradient is, -1 if untouched.
+    slot : CSR: where each feature's gradient is, counted over the pass; -1 if it has not been touched.
     places : CSR: room for the slots of a row's features, some at a time.
     block : dense: `rows.new_block`; CSR: None.
     slopes, block_scores : (ROWS_PER_BLOCK, n_outputs).
@@ -77,8 +77,6 @@ def _lines_dense(rows, state, n_touched):
 
 
 def _lines_csr(rows, state, n_touched):
-    for t in range(n_touched):
-        state.slot[state.lines[t]] = -1
     return state.lines[:n_touched]
 
 
@@ -159,8 +157,8 @@ def minibatch_pass(
     n_outputs = slopes.shape[1]
     intercept = state.intercept.values[0]
     slope_sum = state.intercept.gradient[0]
-    touched = (state.lines, state.slot, state.places)
     sums = (0.0, 0.0, 0.0)
+    base = 0  # slots of batches before
     averages = state.average.until.size > 0
     free = StepSettings(
         settings.optimizer,
@@ -194,7 +192,9 @@ def minibatch_pass(
             differentiate_rows(loss, part, slopes, target, room)
             _weigh(part, weight, number(stop - start), slopes, slope_sum)
             rest = ahead[b:]
+            touched = (state.lines, state.slot, state.places, base)
             n_touched = add_gradient(near, at, slopes, state.coef.gradient, touched, n_touched, rows, rest)
+        base += n_touched
         step = n_steps + batch + 1
         lines = lines_to_update(rows, state, n_touched)
         if averages:
@@ -208,6 +208,8 @@ def minibatch_pass(
         else:
             for k in range(n_outputs):
                 slope_sum[k] = number(0)
+    for j in range(state.slot.size):
+        state.slot[j] = -1
     if averages:
         for i in range(state.average.until.size):
             add_to_average(state.average, state.coef.values, i, n_steps + n_batches)

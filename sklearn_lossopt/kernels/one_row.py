@@ -5,12 +5,6 @@ import numpy as np
 from .rows import add_entries, by_storage, dot_entries, dot_stored, prefetch_lines
 from .vectors import lanes_of, load, spread, store, total
 
-# Lines of coefficients that are asked for come no sooner than the processor finds them itself by looking
-# ahead, unless rows are so short that it would wait for the first ones half of the time, or memory is far.
-SHORT = 32  # stored entries of a row
-FAR = 5_000_000  # bytes of coefficients that no core has a cache for
-OUTSIDE = 32_000_000  # and most processors have none for
-
 
 def _load_row_dense(rows, i, shift, scale, out, coef):
     """Load ``(x_i - shift) * scale``; gives its squared norm. Padding of `out` stays zero.
@@ -35,8 +29,7 @@ def _load_row_dense(rows, i, shift, scale, out, coef):
 def _load_row_csr(rows, i, shift, scale, out, coef):
     start, stop = rows.indptr[i], rows.indptr[i + 1]
     data, indices = rows.data[start:stop], rows.indices[start:stop]
-    if coef.size * coef.itemsize > (FAR if indices.size < SHORT else OUTSIDE):
-        prefetch_lines(indices, coef)
+    prefetch_lines(indices, coef)
     norm = data.dtype.type(0)
     for p in range(indices.size):
         value = data[p] * scale[np.uint64(indices[p])]  # never negative, which need not be looked after

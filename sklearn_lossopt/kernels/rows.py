@@ -44,7 +44,9 @@ class CSRRows(NamedTuple):
 
 HUGE_PAGE = 2**21  # bytes of a page that systems give to large arrays, if these begin at one
 LINE = 64  # bytes that the processor loads and stores at once
-NEAR = 500_000  # bytes that are likely to stay in the cache of a core
+SHORT = 32  # stored entries of a row
+FAR = 5_000_000  # bytes that no cache of a core holds
+OUTSIDE = 32_000_000  # and few of a processor
 NEAR_LINES = 150_000  # bytes of coefficients that stay there beside the rows of a block
 
 
@@ -367,7 +369,13 @@ def _add_gradient_dense(rows, index, slopes, gradient, touched, n_touched, sourc
 
 @helper
 def prefetch_lines(indices, matrix):
-    """Ask for the lines of a sparse row's features."""
+    """Ask for the lines of a sparse row's features, where that pays.
+
+    Most come no sooner than the processor finds them itself by looking ahead, unless rows are so short that
+    it would wait for their first lines half of the time, or memory is far.
+    """
+    if matrix.size * matrix.itemsize <= (FAR if indices.size < SHORT else OUTSIDE):
+        return
     n_outputs = matrix.shape[1]
     for p in range(indices.size):
         first = indices[p] * n_outputs
@@ -376,18 +384,19 @@ def prefetch_lines(indices, matrix):
 
 
 @helper
-def _place_features(indices, lines, slot, n_touched, places):
+def _place_features(indices, lines, slot, base, n_touched, places):
     """Find the slots of a sparse row's features; new ones are given the next.
 
     Without a branch: which features are new, a third of them, no processor can guess. Numbers are unsigned,
     as in `dot_stored`.
     """
+    number = slot.dtype.type
     for p in range(np.uint64(indices.size)):
         j = np.uint64(indices[p])
-        known = slot[j]
+        known = number(slot[j] - base)
         is_new = known < 0
-        place = slot.dtype.type(n_touched) if is_new else known
-        slot[j] = place
+        place = number(n_touched) if is_new else known
+        slot[j] = base + place
         lines[np.uint64(n_touched)] = indices[p]
         n_touched += is_new
         places[p] = place
@@ -395,29 +404,28 @@ def _place_features(indices, lines, slot, n_touched, places):
 
 
 def _add_gradient_csr(rows, index, slopes, gradient, touched, n_touched, source, ahead):
-    """gradient[slot[j]] += (X^T slopes)[j]: the touched features, side by side in the cache.
+    """gradient[slot[j] - base] += (X^T slopes)[j]: the touched features, side by side in the cache.
 
-    `touched` is (lines, slot, places): the feature of each slot in use, with room for one more than there
-    are features; the slot of each feature, -1 for none yet; and room for some slots. The gradient of slots
-    not in use is zero. Without slots each feature has a line. Lines of slopes or of the gradient may have
-    more numbers than there are outputs.
+    `touched` is (lines, slot, places, base): the feature of each slot in use, with room for one more than
+    there are features; base plus the slot of each feature, less for none yet; and room for some slots. The
+    gradient of slots not in use is zero. Without slots each feature has a line. Lines of slopes or of the
+    gradient may have more numbers than there are outputs.
     """
-    lines, slot, places = touched
+    lines, slot, places, base = touched
     indptr = rows.indptr
     flat = slopes.reshape(-1)
     n_outputs = min(slopes.shape[1], gradient.shape[1])
-    is_far = slot.size == 0 and gradient.size * gradient.itemsize > NEAR
     for i in range(index.size):
         first = i * slopes.shape[1]
         start, stop = indptr[index[i]], indptr[index[i] + 1]
         if slot.size == 0:
-            if is_far and i + 1 < index.size:
+            if i + 1 < index.size:
                 prefetch_lines(rows.indices[indptr[index[i + 1]] : indptr[index[i + 1] + 1]], gradient)
             add_entries(rows.data[start:stop], rows.indices[start:stop], flat, first, n_outputs, gradient)
             continue
         for begin in range(start, stop, places.size):
             end = min(begin + places.size, stop)
-            n_touched = _place_features(rows.indices[begin:end], lines, slot, n_touched, places)
+            n_touched = _place_features(rows.indices[begin:end], lines, slot, base, n_touched, places)
             add_entries(rows.data[begin:end], places[: end - begin], flat, first, n_outputs, gradient)
     return n_touched
 

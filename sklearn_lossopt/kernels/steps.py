@@ -82,8 +82,9 @@ def _prefetch_line_dense(rows, lines, t, matrix, other):
 
 
 def _prefetch_line_csr(rows, lines, t, matrix, other):
-    if t + PREFETCHED < lines.size:
-        n_outputs = matrix.shape[1]
+    n_outputs = matrix.shape[1]
+    # Shorter lines the processor finds early enough by itself.
+    if n_outputs * matrix.itemsize > LINE and t + PREFETCHED < lines.size:
         first = lines[t + PREFETCHED] * n_outputs
         for k in range(0, n_outputs, LINE // matrix.itemsize):
             prefetch(matrix, first + k)
