@@ -3,12 +3,10 @@
 import numpy as np
 
 from ._jit import kernel
-from .prefetch import prefetch
 from .references import borrowed
 from .rows import by_storage
 
 TOGETHER = 4  # dense rows added in one trip through the sums
-AHEAD = 16  # stored entries from the one added to the one whose feature memory is asked for
 SUMS, SQUARES, LOW, HIGH, COUNT = range(5)  # what a feature has
 
 
@@ -50,12 +48,9 @@ def _add_rows_dense(rows, index, start, weight, origin, table):
 
 
 def _add_rows_csr(rows, index, start, weight, origin, table):
-    n_stored = rows.indices.size
     for i in index[start : start + TOGETHER]:
         w = float(weight[i])
         for p in range(rows.indptr[i], rows.indptr[i + 1]):
-            if p + AHEAD < n_stored:
-                prefetch(table, rows.indices[p + AHEAD] * table.shape[1])
             feature = table[rows.indices[p]]
             value = float(rows.data[p])
             feature[SUMS] += w * value
