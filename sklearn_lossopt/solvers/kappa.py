@@ -19,9 +19,9 @@ TINY = 1e-300
 FIRST_BALANCE = 2  # the pass after which the two tell
 # The ratio of the two goes by about kappa^(1 / `POWER`); kappa changes so much at once, either way.
 POWER, MOST_CHANGE = 0.75, 8.0
-WORSE = (
-    2.0  # what rows are from the optimum, over that at the last look, from which kappa was lowered too far
-)
+# What rows are from the optimum, over that at the last look: more than which means that kappa was lowered too
+# far, and that it may not be lowered.
+WORSE, NEARER = 2.0, 0.2
 ROUNDING = 1e-11  # share of the objective that is no more than rounding, with float32
 # Rows by which to tell, and of how many there should be one: it need not be exact.
 FEWEST_ROWS, MOST_ROWS, ONE_OF = 64, 256, 16
@@ -77,15 +77,16 @@ def factor_to(wanted, stiffness):
 class Balance:
     """Change kappa of a smooth loss, after every doubling of the passes, where stiffness is not as wanted.
 
-    A smaller kappa that has led the rows away from the optimum may be taken back: where classes are nearly
-    separable and the penalty is weak the ratio alone can be as wanted while nothing converges.
+    A smaller kappa that has led the rows away from the optimum may be taken back, and a smaller one tried
+    only while they come nearer: where classes are nearly separable and the penalty is weak the ratio alone
+    can be as wanted while nothing converges.
 
     Parameters
     ----------
     wanted : tuple of float
         As `factor_to` takes it.
     takes_back : bool
-        Whether to do that: squared hinges were slower with it.
+        Whether to do these: squared hinges were slower with them.
     """
 
     def __init__(self, wanted, takes_back):
@@ -110,12 +111,15 @@ class Balance:
         """
         self.next *= 2
         found = parts(sample_size(len(problem.index)))
-        is_worse, self.rows_before = found.of_rows > WORSE * self.rows_before, found.of_rows
-        if self.takes_back and is_worse and self.changed_by < 1:
-            undo, self.changed_by = 1 / self.changed_by, 1.0
-            return undo
-        self.changed_by = factor_to(self.wanted, found.stiffness)
-        return self.changed_by
+        before, self.rows_before = self.rows_before, found.of_rows
+        factor = factor_to(self.wanted, found.stiffness)
+        if self.takes_back and found.of_rows > WORSE * before and self.changed_by < 1:
+            factor, self.changed_by = 1 / self.changed_by, 1.0
+            return factor
+        if self.takes_back and found.of_rows > NEARER * before:
+            factor = max(factor, 1.0)
+        self.changed_by = factor
+        return factor
 
 
 class Halving:
