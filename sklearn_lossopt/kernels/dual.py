@@ -18,7 +18,7 @@ from .pairs import CHANGES, SCORES, correct_second, inner_product, move_on
 from .prefetch import prefetch
 from .references import borrowed
 from .rows import ROWS_PER_BLOCK, by_storage, prefetch_place, prefetch_row, prefetch_span, scores
-from .vectors import lanes_of, load_first, spread, store, store_first, total
+from .vectors import lanes_of, load_as, load_first, spread, store, store_first, total
 
 AHEAD = 3  # rows from the one visited to the one that memory is asked for
 
@@ -171,9 +171,10 @@ def dual_pass(rows, order, target, weight, loss, coordinates, state, times):
         _ascend_row(i, 0, norm, target, weight, loss, coordinates, state, times)
         following = order[t + 1] if t + 1 < n_rows else i
         norm = load_row(rows, following, shift, scale, y, primal)
-        add_row(rows, i, x, change, accumulated)  # the same array as `primal` without L1
-        if threshold.size > 0:
-            threshold_row(rows, i, accumulated, threshold, primal)
+        if state.moved[i] > 0:  # rows at a bound of a hinge may stay
+            add_row(rows, i, x, change, accumulated)  # the same array as `primal` without L1
+            if threshold.size > 0:
+                threshold_row(rows, i, accumulated, threshold, primal)
         dot_row(rows, following, y, primal, intercept, row_scores)
         x, y = y, x
 
@@ -260,15 +261,28 @@ def uphill(primal, before, center, pull, by_column):
 
 
 @kernel
-def distance(primal, center, factor, by_column):
-    """Sum of ``factor * (center - primal)^2``, the factor by feature."""
+def distances(primal, center, factors, by_column):
+    """Sums of ``factor * (center - primal)^2`` for two float64 factors, by feature."""
     n_lines, n_columns = primal.shape
-    total_distance = 0.0
+    first, second = factors
+    lanes = lanes_of(first)
+    a = spread(0.0, first)
+    b = spread(0.0, first)
     for i in range(n_lines):
-        for j in range(n_columns):
-            apart = np.float64(center[i, j]) - np.float64(primal[i, j])
-            total_distance += (factor[j] if by_column else factor[i]) * apart * apart
-    return total_distance
+        of_line = spread(0.0, first)
+        for j in range(0, n_columns, lanes):
+            place, left = i * n_columns + j, n_columns - j
+            apart = load_as(center, place, left, 0, first) - load_as(primal, place, left, 0, first)
+            square = apart * apart
+            if by_column:
+                a = a + square * load_first(first, j, left, 0)
+                b = b + square * load_first(second, j, left, 0)
+            else:
+                of_line = of_line + square
+        if not by_column:
+            a = a + of_line * first[i]
+            b = b + of_line * second[i]
+    return total(a), total(b)
 
 
 @kernel

@@ -18,7 +18,7 @@ from ..kernels.certify import new_room, row_gaps
 from ..kernels.dual import (
     Coordinates,
     DualState,
-    distance,
+    distances,
     dual_pass,
     merge,
     move_center,
@@ -334,10 +334,8 @@ class DualAscent:
             new_room(problem.n_outputs),
         )
         center, by_column = state.center, not problem.is_sparse
-        of_point, term = (
-            distance(state.arrays.primal, center.coef, factor, by_column)
-            for factor in (center.stretch, center.term_weight)
-        )
+        factors = center.stretch, center.term_weight
+        of_point, term = distances(state.arrays.primal, center.coef, factors, by_column)
         return Parts(of_rows, of_point, term, loss + problem.penalty.l2 / 2 * sum_sizes(model.coef)[1])
 
     def _wanted(self, problem, objective):
