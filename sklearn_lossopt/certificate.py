@@ -79,6 +79,19 @@ def unmoved(n_outputs):
     return Move(np.empty((max(n_outputs, 2), 0)), np.empty(0))
 
 
+def guess_of_rows(problem, model, dual, index):
+    """Means over some rows of losses, and of what they are from the best dual variables for their scores.
+
+    The latter is ``loss(s) + loss*(-a) + <s, a>`` of a row with scores s, which is never negative.
+    """
+    weight, n_outputs = problem.share, problem.n_outputs
+    where = problem.rows, index, problem.target, weight, problem.loss
+    none = np.zeros((0, n_outputs))
+    loss, _, gap = bound_terms(*where, *model, dual, unmoved(n_outputs), none, new_room(n_outputs))
+    mass = weight[index].sum()
+    return loss / mass, gap / mass
+
+
 def certify(problem, model, dual, n_jobs=1):
     """Bound the distance of a model to the optimum by a dual point.
 
@@ -104,7 +117,7 @@ def certify(problem, model, dual, n_jobs=1):
     def terms(part):
         gradient = np.zeros(coef.shape)
         where, room = (problem.rows, part, target, weight, problem.loss), new_room(problem.n_outputs)
-        sums = bound_terms(*where, coef, intercept, dual, move, gradient, room)
+        *sums, _ = bound_terms(*where, coef, intercept, dual, move, gradient, room)
         return (*sums, gradient)
 
     if n_jobs == 1:

@@ -26,7 +26,9 @@ def bound_terms(rows, index, target, weight, loss, coef, intercept, dual, move, 
     """Weighted sums of losses at a model and of conjugates at a dual point; `gradient` gains X^T diag(w) a.
 
     The dual point is the stored one, moved as `read_dual` says. All sums are float64, also those of scores
-    where `coef` and `intercept` are not. `room` is from `new_room`.
+    where `coef` and `intercept` are not. `room` is from `new_room`. With a gradient of no size the third sum
+    is that of ``loss(s) + loss*(-a) + <s, a>``, which is never negative by row, else 0: one kernel for both,
+    as each takes seconds to compile.
     """
     rows, index, target, weight = borrowed((rows, index, target, weight))
     coef, intercept, dual, move, gradient = borrowed((coef, intercept, dual, move, gradient))
@@ -34,11 +36,12 @@ def bound_terms(rows, index, target, weight, loss, coef, intercept, dual, move, 
     block, slopes, numbers = borrowed(room)
     losses = 0.0
     conjugates = 0.0
-    no_slots = index[:0], index[:0], index[:0], 0
+    gaps = 0.0
+    wants_gradient = gradient.size > 0
     for start in range(0, index.size, ROWS_PER_BLOCK):
         part = index[start : start + ROWS_PER_BLOCK]
         scores(rows, part, coef, intercept, block, rows, part)
-        if loss == LOGISTIC:
+        if loss == LOGISTIC and wants_gradient:
             here = logistic_terms(part, target, weight, dual, keep, block, slopes, numbers)
             losses += here[0]
             conjugates += here[1]
@@ -47,13 +50,20 @@ def bound_terms(rows, index, target, weight, loss, coef, intercept, dual, move, 
                 row = part[i]
                 y = target[row]
                 w = weight[row]
-                read_dual(loss, dual[row], y, keep[y], mixed, slopes[i])
-                losses += w * differentiate(loss, block[i], y)
-                conjugates += w * conjugate(loss, slopes[i], y)
-                scale_line(slopes[i], w)
-        ahead = index[start + part.size : start + 2 * part.size]
-        add_gradient(rows, part, slopes, gradient, no_slots, 0, rows, ahead)
-    return losses, conjugates
+                a = slopes[i]
+                read_dual(loss, dual[row], y, keep[y], mixed, a)
+                product = 0.0
+                for k in range(0 if wants_gradient else intercept.size):
+                    product += a[k] * block[i, k]
+                value, conjugated = differentiate(loss, block[i], y), conjugate(loss, a, y)
+                losses += w * value
+                conjugates += w * conjugated
+                gaps += 0.0 if wants_gradient else w * (value + conjugated + product)
+                scale_line(a, w)
+        if wants_gradient:
+            ahead = index[start + part.size : start + 2 * part.size]
+            add_gradient(rows, part, slopes, gradient, rows, ahead)
+    return losses, conjugates, gaps
 
 
 @helper
@@ -86,42 +96,12 @@ def scale_line(line, factor):
 
 
 @kernel
-def row_gaps(rows, index, target, weight, loss, coef, intercept, dual, move, room):
-    """Means over some rows: of losses, and of ``loss(s) + loss*(-a) + <s, a>``, which is never negative."""
-    rows, index, target, weight = borrowed((rows, index, target, weight))
-    coef, intercept, dual, move = borrowed((coef, intercept, dual, move))
-    keep, mixed = move
-    block, slopes, _ = borrowed(room)
-    losses = 0.0
-    gaps = 0.0
-    mass = 0.0
-    for start in range(0, index.size, ROWS_PER_BLOCK):
-        part = index[start : start + ROWS_PER_BLOCK]
-        scores(rows, part, coef, intercept, block, rows, part)
-        for i in range(part.size):
-            row = part[i]
-            y = target[row]
-            w = weight[row]
-            a = slopes[i]
-            read_dual(loss, dual[row], y, keep[y], mixed, a)
-            product = 0.0
-            for k in range(intercept.size):
-                product += a[k] * block[i, k]
-            value = differentiate(loss, block[i], y)
-            mass += w
-            losses += w * value
-            gaps += w * (value + conjugate(loss, a, y) + product)
-    return losses / mass, gaps / mass
-
-
-@kernel
 def add_duals(rows, index, target, weight, loss, dual, move, gradient, room):
     """Add X^T diag(w) a to `gradient`, for the dual point as `bound_terms` has it."""
     rows, index, target, weight = borrowed((rows, index, target, weight))
     dual, move, gradient = borrowed((dual, move, gradient))
     keep, mixed = move
     _, slopes, _ = borrowed(room)
-    no_slots = index[:0], index[:0], index[:0], 0
     for start in range(0, index.size, ROWS_PER_BLOCK):
         part = index[start : start + ROWS_PER_BLOCK]
         for i in range(part.size):
@@ -129,7 +109,7 @@ def add_duals(rows, index, target, weight, loss, dual, move, gradient, room):
             read_dual(loss, dual[row], target[row], keep[target[row]], mixed, slopes[i])
             scale_line(slopes[i], weight[row])
         ahead = index[start + part.size : start + 2 * part.size]
-        add_gradient(rows, part, slopes, gradient, no_slots, 0, rows, ahead)
+        add_gradient(rows, part, slopes, gradient, rows, ahead)
 
 
 @kernel

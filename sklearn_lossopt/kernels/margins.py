@@ -73,7 +73,7 @@ def _add_slopes_dense(block, places, slopes, gradient):
 
 
 def _add_slopes_csr(rows, index, slopes, gradient):
-    add_gradient(rows, index, slopes, gradient, (index[:0], index[:0], index[:0], 0), 0, rows, index[:0])
+    add_gradient(rows, index, slopes, gradient, rows, index[:0])
 
 
 _score = by_storage(_score_dense, _score_csr)

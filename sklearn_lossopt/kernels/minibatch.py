@@ -10,7 +10,7 @@ from .evaluate import add_losses
 from .prefetch import prefetch
 from .references import borrowed
 from .rows import (
-    add_gradient,
+    add_to_slots,
     by_storage,
     gather,
     prefetch_place,
@@ -84,7 +84,7 @@ lines_to_update = by_storage(_lines_dense, _lines_csr)
 
 
 def _prefetch_ahead_dense(rows, ahead, later):
-    """Ask for what `scores` and `add_gradient` do not ask for of the next block's rows."""
+    """Ask for what `scores` and `add_to_slots` do not ask for of the next block's rows."""
     n_features = rows.values.shape[1]
     for i in ahead:
         prefetch(rows.values, (i + 1) * n_features - 1)  # the last cache line, where it begins in another
@@ -98,6 +98,21 @@ def _prefetch_ahead_csr(rows, ahead, later):
 
 
 prefetch_ahead = by_storage(_prefetch_ahead_dense, _prefetch_ahead_csr)
+
+
+def _look_back_dense(rows, near, at, part, state, target, weight, loss, with_accuracy, sums, ahead):
+    """Add the losses of the rows by the model that the pass begins with; rows ahead come meanwhile."""
+    block = state.block_scores
+    scores(near, at, state.coef_before, state.intercept_before, block, rows, ahead)
+    return add_losses(part, block, state.loss_room, target, weight, loss, with_accuracy, sums)
+
+
+def _look_back_csr(rows, near, at, part, state, target, weight, loss, with_accuracy, sums, ahead):
+    """Sparse rows are as quick in a pass of their own: see `Minibatch.can_look_back`."""
+    return sums
+
+
+look_back = by_storage(_look_back_dense, _look_back_csr)
 
 
 @helper
@@ -147,7 +162,7 @@ def minibatch_pass(
     rows, never by its own sum of weights, which would erase class weights in small batches.
 
     If it `looks_back`, it gives the sums of `evaluate.sum_losses` of the model that it begins with: while
-    rows are in the cache that costs less than a pass of its own.
+    dense rows are in the cache that costs less than a pass of its own.
     """
     rows, order, target, weight = borrowed((rows, order, target, weight))
     geometry, state = borrowed((geometry, state))
@@ -186,14 +201,13 @@ def minibatch_pass(
             near, at = gather(rows, part, geometry.shift, state.block)
             scores(near, at, state.coef.values, intercept, slopes, rows, ahead[:a])
             if looks_back:
-                block = state.block_scores
-                scores(near, at, state.coef_before, state.intercept_before, block, rows, ahead[a:b])
-                sums = add_losses(part, block, room, target, weight, loss, with_accuracy, sums)
+                how = target, weight, loss, with_accuracy
+                sums = look_back(rows, near, at, part, state, *how, sums, ahead[a:b])
             differentiate_rows(loss, part, slopes, target, room)
             _weigh(part, weight, number(stop - start), slopes, slope_sum)
             rest = ahead[b:]
             touched = (state.lines, state.slot, state.places, base)
-            n_touched = add_gradient(near, at, slopes, state.coef.gradient, touched, n_touched, rows, rest)
+            n_touched = add_to_slots(near, at, slopes, state.coef.gradient, touched, n_touched, rows, rest)
         base += n_touched
         step = n_steps + batch + 1
         lines = lines_to_update(rows, state, n_touched)

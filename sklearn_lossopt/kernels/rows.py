@@ -343,7 +343,7 @@ def _scores_csr(rows, index, coef, intercept, out, source, ahead):
         dot_entries(data[start:stop], indices[start:stop], coef, intercept, out, i * out.shape[1])
 
 
-def _add_gradient_dense(rows, index, slopes, gradient, touched, n_touched, source, ahead):
+def _add_gradient_dense(rows, index, slopes, gradient, source, ahead):
     """Gradient += slopes^T X; meanwhile, rows `ahead` of `source` come into the cache."""
     values = rows.values
     n_outputs = gradient.shape[0]
@@ -364,7 +364,6 @@ def _add_gradient_dense(rows, index, slopes, gradient, touched, n_touched, sourc
         else:
             add_outer_products(values, index, slopes, gradient, k, 1, far, coming)
             k += 1
-    return n_touched
 
 
 @helper
@@ -403,35 +402,48 @@ def _place_features(indices, lines, slot, base, n_touched, places):
     return n_touched
 
 
-def _add_gradient_csr(rows, index, slopes, gradient, touched, n_touched, source, ahead):
+def _add_gradient_csr(rows, index, slopes, gradient, source, ahead):
+    """Gradient += X^T slopes; lines of slopes may have more numbers than there are outputs."""
+    indptr = rows.indptr
+    flat = slopes.reshape(-1)
+    n_outputs = gradient.shape[1]
+    for i in range(index.size):
+        if i + 1 < index.size:
+            prefetch_lines(rows.indices[indptr[index[i + 1]] : indptr[index[i + 1] + 1]], gradient)
+        start, stop = indptr[index[i]], indptr[index[i] + 1]
+        first = i * slopes.shape[1]
+        add_entries(rows.data[start:stop], rows.indices[start:stop], flat, first, n_outputs, gradient)
+
+
+def _add_to_slots_dense(rows, index, slopes, gradient, touched, n_touched, source, ahead):
+    """All of it: there are no slots."""
+    add_gradient(rows, index, slopes, gradient, source, ahead)
+    return n_touched
+
+
+def _add_to_slots_csr(rows, index, slopes, gradient, touched, n_touched, source, ahead):
     """gradient[slot[j] - base] += (X^T slopes)[j]: the touched features, side by side in the cache.
 
     `touched` is (lines, slot, places, base): the feature of each slot in use, with room for one more than
     there are features; base plus the slot of each feature, less for none yet; and room for some slots. The
-    gradient of slots not in use is zero. Without slots each feature has a line. Lines of slopes or of the
-    gradient may have more numbers than there are outputs.
+    gradient of slots not in use is zero; its lines may have more numbers than there are outputs.
     """
     lines, slot, places, base = touched
     indptr = rows.indptr
     flat = slopes.reshape(-1)
-    n_outputs = min(slopes.shape[1], gradient.shape[1])
+    n_outputs = slopes.shape[1]
     for i in range(index.size):
-        first = i * slopes.shape[1]
         start, stop = indptr[index[i]], indptr[index[i] + 1]
-        if slot.size == 0:
-            if i + 1 < index.size:
-                prefetch_lines(rows.indices[indptr[index[i + 1]] : indptr[index[i + 1] + 1]], gradient)
-            add_entries(rows.data[start:stop], rows.indices[start:stop], flat, first, n_outputs, gradient)
-            continue
         for begin in range(start, stop, places.size):
             end = min(begin + places.size, stop)
             n_touched = _place_features(rows.indices[begin:end], lines, slot, base, n_touched, places)
-            add_entries(rows.data[begin:end], places[: end - begin], flat, first, n_outputs, gradient)
+            add_entries(rows.data[begin:end], places[: end - begin], flat, i * n_outputs, n_outputs, gradient)
     return n_touched
 
 
 scores = by_storage(_scores_dense, _scores_csr)
 add_gradient = by_storage(_add_gradient_dense, _add_gradient_csr)
+add_to_slots = by_storage(_add_to_slots_dense, _add_to_slots_csr)
 
 
 @kernel

@@ -13,8 +13,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..certificate import BestBound, certify, gradient_of_dual, unmoved
-from ..kernels.certify import new_room, row_gaps
+from ..certificate import BestBound, certify, gradient_of_dual, guess_of_rows
 from ..kernels.dual import (
     Coordinates,
     DualState,
@@ -322,17 +321,8 @@ class DualAscent:
         scores, and what the proximal point lags behind. It knows nothing of what a free intercept costs;
         the certificates so far tell.
         """
-        loss, of_rows = row_gaps(
-            problem.rows,
-            np.ascontiguousarray(problem.index[:: max(1, len(problem.index) // n_rows)]),
-            problem.target,
-            problem.share,
-            problem.loss,
-            *model,
-            state.arrays.dual,
-            unmoved(problem.n_outputs),
-            new_room(problem.n_outputs),
-        )
+        index = np.ascontiguousarray(problem.index[:: max(1, len(problem.index) // n_rows)])
+        loss, of_rows = guess_of_rows(problem, model, state.arrays.dual, index)
         center, by_column = state.center, not problem.is_sparse
         factors = center.stretch, center.term_weight
         of_point, term = distances(state.arrays.primal, center.coef, factors, by_column)
