@@ -84,7 +84,7 @@ def test_second_process_compiles_nothing_and_a_changed_kernel_is_compiled_anew(c
     # A helper in another file than the cached kernels: Numba alone would not notice.
     file = copy_of_package / "sklearn_lossopt" / "kernels" / "steps.py"
     text = file.read_text()
-    changed = text.replace("- rate * r * r * (gradient", "- 2 * rate * r * r * (gradient")
+    changed = text.replace("* momentum - step * (g +", "* momentum - 2 * step * (g +")
     assert changed != text
     file.write_text(changed)
     second = run(RUN_SHORT, **where)

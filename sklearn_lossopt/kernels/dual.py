@@ -171,7 +171,7 @@ def dual_pass(rows, order, target, weight, loss, coordinates, state, times):
         _ascend_row(i, 0, norm, target, weight, loss, coordinates, state, times)
         following = order[t + 1] if t + 1 < n_rows else i
         norm = load_row(rows, following, shift, scale, y, primal)
-        if state.moved[i] > 0:  # rows at a bound of a hinge may stay
+        if state.moved[i] != 0:  # rows at a bound of a hinge may stay; NaN must be seen
             add_row(rows, i, x, change, accumulated)  # the same array as `primal` without L1
             if threshold.size > 0:
                 threshold_row(rows, i, accumulated, threshold, primal)
