@@ -67,6 +67,9 @@ def test_head_starts():
         assert relay.hope == hope
         again = choose(problem, 1e-4, 1000)
         assert (again.passes, again.latest, again.most) == (relay.passes, relay.latest, relay.most)
+    for max_iter in (60, 100):  # Newton's method needs its steps more than dual ascent more passes
+        usual = round(relay.passes / 2.5)
+        assert choose(problem, 1e-4, max_iter).passes <= max(usual, max_iter - 40)
     few = LinearSVMClassifier(calibration=None, max_iter=100)
     assert few._choose(few._prepare(X, y, None)[0]).most <= 100
 

@@ -282,6 +282,32 @@ def test_steps_on_lines_of_any_width(width, dtype, solver, storage):
     assert not parameters.gradient.any()
 
 
+@pytest.mark.parametrize("width", [1, 3, 7, 20])
+@pytest.mark.parametrize("l1_ratio", [0.0, 0.5])
+@pytest.mark.parametrize("storage", ["dense", "csr"])
+def test_small_velocities_are_not_rounded_to_the_coefficients_digits(width, l1_ratio, storage):
+    rng = np.random.default_rng(width)
+    is_sparse, shape = storage == "csr", (6, width)
+    n_features = 6 if is_sparse else width
+    lines = np.arange(6, dtype=np.int32)
+    start, v = rng.uniform(0.4, 0.6, shape), 1e-5 * rng.normal(size=shape)
+    penalty = ElasticNet(1e-6, l1_ratio)
+    found = []
+    for dtype in (np.float32, np.float64):
+        parameters = Parameters(*(part.astype(dtype) for part in (start, np.zeros((6, 32)), v, v)))
+        if not is_sparse:
+            parameters = parameters._replace(gradient=np.zeros(shape, dtype))
+        settings = StepSettings(
+            Momentum()._optimizer, *map(dtype, (0.1, penalty.l1, penalty.l2, *Momentum()._constants()))
+        )
+        catch_up, scale = np.full(6 if is_sparse else 0, 3, dtype), np.ones(n_features, dtype)
+        rows = as_rows((sparse.csr_array if is_sparse else np.asarray)(np.eye(n_features, dtype=dtype)))
+        for step in (1, 2, 3):
+            compiled_update(rows, lines, parameters, scale, catch_up, step, settings)
+        found.append(parameters.first)
+    assert found[0] == pytest.approx(found[1], rel=1e-4)
+
+
 @pytest.mark.parametrize("solver", ["sgd", "momentum", "nesterov", "adam"])
 @pytest.mark.parametrize("storage", ["dense", "csr"])
 @pytest.mark.parametrize("average", [True, 1, 7])

@@ -139,12 +139,18 @@ def shrink(value, threshold, ridge, zero, one):
 
 @inlined
 def momentum_step(w, g, velocity, _, r, zero, one, constants):
+    """The velocity is the displacement after the prox, but no difference of coefficients.
+
+    That would round it to the last digits of those: small ones would neither add up nor decay.
+    """
     rate, l1, l2, l2_now, momentum = constants
     step = r * r * rate
     v = velocity * momentum - step * (g + w * l2_now)
     ahead = w + v
-    after = shrink(ahead, step * l1, step * l2, zero, one)
-    v = v + (after - ahead)  # the displacement after the prox
+    limit, ridge = zero + step * l1, step * l2
+    cut = smallest(limit, largest(zero - limit, ahead))
+    after = (ahead - cut) * (one / (one + ridge))  # as `shrink` has it
+    v = v - (cut + after * ridge)
     return after, v, v
 
 

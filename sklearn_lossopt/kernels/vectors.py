@@ -239,7 +239,7 @@ def _store_first(typing_context, array, place, n, vector):
 
 
 def _emit(name, context, builder, signature, arguments):
-    """An operation on two vectors, or a vector and a number."""
+    """An operation on two vectors, a vector and a number, or two numbers of a type."""
     maker = _Maker(context, builder, signature.return_type)
     a, b = (
         value if given == signature.return_type else maker.spread(value, given)

@@ -21,8 +21,9 @@ DEAREST = {"newton": 6, "interior_point": 2}  # times what all passes of dual as
 # will soon be there.
 GOES_ON = {"newton": 2, "interior_point": 3}
 HOPE = {"newton": NEARLY, "interior_point": 1.5}  # times which: hinges' gaps fall faster as kappa is halved
-# Where dual ascent of cross-entropy has taken so long, rows pause, and Newton's method would take longer too.
-PATIENCE = 2.5
+# Where dual ascent of cross-entropy has taken that long, rows pause, and Newton's method would take longer
+# too: it gets so many times the passes, if that leaves Newton's method so many times the steps it may need.
+PATIENCE, SPARE = 2.5, 4
 LEAST_PASSES = 6
 MOST_PASSES = 0.7  # as a share of max_iter
 FREE_MEMORY = 2**29  # bytes of variables by row and output that are never too many
@@ -88,7 +89,7 @@ def choose(problem, tol, max_iter):
     if problem.loss % losses.SQUARED == losses.CRAMMER_SINGER and second == "interior_point":
         steps = MOST_STEPS_OF_CRAMMER_SINGER
     if problem.loss == losses.SOFTMAX:
-        dear *= PATIENCE
+        dear = max(dear, min(PATIENCE * dear, max_iter - SPARE * steps))
     passes = round(min(dear, MOST_PASSES * max_iter, max_iter - steps))
     if passes < LEAST_PASSES:
         return second
