@@ -12,7 +12,7 @@ from ._version import __version__
 from .exceptions import ModelVersionWarning
 from .kernels.block_losses import LossRoom
 from .kernels.minibatch import Geometry, State
-from .kernels.rows import DenseRows
+from .kernels.rows import DenseRows, aligned_zeros
 from .kernels.steps import Average, Parameters
 from .problem import Moments
 from .solvers.stochastic import MinibatchState
@@ -47,6 +47,8 @@ def pack(value):
         parts = {name: getattr(value, name) for name in ("data", "indices", "indptr", "shape")}
     else:
         parts = value._asdict() if isinstance(value, tuple) else vars(value)
+    if kind is Parameters:  # 0 between passes, and of a feature as long as a vector at least
+        parts["gradient"] = value.gradient.shape, value.gradient.dtype.str
     return {KIND: kind.__name__, **{name: pack(part) for name, part in parts.items()}}
 
 
@@ -61,6 +63,8 @@ def unpack(value):
     if issubclass(kind, sparse.sparray | sparse.spmatrix):
         matrix = (parts["data"], parts["indices"], parts["indptr"])
         return kind(matrix, shape=parts["shape"])
+    if kind is Parameters:
+        parts["gradient"] = aligned_zeros(*parts["gradient"])
     if issubclass(kind, tuple):
         return kind(**parts)
     made = object.__new__(kind)

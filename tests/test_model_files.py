@@ -99,6 +99,18 @@ class TheirSolver(Adam):
     """A user's own optimizer."""
 
 
+def test_gradients_of_streams_are_not_saved():
+    """They are 0 between chunks, and of few classes several times as large as the coefficients."""
+    rng = np.random.default_rng(0)
+    X = sparse.random(200, 20_000, density=1e-3, format="csr", random_state=0, dtype=np.float32)
+    y = rng.integers(0, 3, 200)
+    model = SoftmaxClassifier(random_state=0).partial_fit(X, y, classes=[0, 1, 2])
+    saved = pickle.dumps(model)
+    assert len(saved) < 150 * X.shape[1]  # 205 bytes a feature with them, where vectors have 64
+    again = pickle.loads(saved)
+    assert (again.partial_fit(X, y).coef_ == model.partial_fit(X, y).coef_).all()
+
+
 def test_objects_of_the_user_travel(table):
     solver = TheirSolver(0.5)
     model = few_passes(SoftmaxClassifier(), solver=solver, class_weight={0: 2.0}).fit(*table)
