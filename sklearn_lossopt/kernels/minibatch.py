@@ -50,7 +50,7 @@ class State(NamedTuple):
     block : dense: `rows.new_block`; CSR: None.
     slopes, block_scores : (ROWS_PER_BLOCK, n_outputs).
     loss_room : from `block_losses.new_room`.
-    coef_before, intercept_before : the model that the pass begins with, whose loss it takes.
+    coef_before, intercept_before : the model that the pass begins with, whose loss it takes. CSR: none.
     average, intercept_average : of `coef` and `intercept`, empty if none is wanted.
     only_line, ones : the lines and scales of the intercepts.
     """

@@ -35,12 +35,13 @@ MOMENTUM, NESTEROV, ADAM, ADAMW, RMSPROP, ADAGRAD = range(6)
 
 
 PREFETCHED = 8  # lines ahead
+FEW = 4  # numbers of a line from which on a part of a vector is quicker than one by one
 
 
 class Parameters(NamedTuple):
     """Parameters and the optimizer's memory: the coefficients, or the intercepts as one line.
 
-    Lines of the gradient of CSR features are those of slots, and fill a vector at least.
+    Lines of the gradient of CSR features are those of slots, and fill a vector, but those of one output.
     """
 
     values: np.ndarray
@@ -190,7 +191,7 @@ def update_line(take_step, rows, i, t, w, gradient, first, second, scale, consta
     n = w.shape[1]
     p, q = i * n, t * gradient.shape[1]
     last = n - lanes_of(w)
-    if last < 0 and (n < 4 or not HAS_QUICK_MASKS):
+    if last < 0 and (n < FEW or not HAS_QUICK_MASKS):
         zero, one = w.dtype.type(0), w.dtype.type(1)
         for j in range(n):
             r = number_of_scale(rows, scale, j)

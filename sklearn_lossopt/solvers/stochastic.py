@@ -282,7 +282,7 @@ def _new_arrays(problem, model, n_skipped):
         slopes=np.empty((ROWS_PER_BLOCK, n_outputs), dtype),
         block_scores=np.empty((ROWS_PER_BLOCK, n_outputs), dtype),
         loss_room=block_losses.new_room(n_outputs, dtype),
-        coef_before=aligned_zeros(model.coef.shape, dtype),
+        coef_before=aligned_zeros((0, 0) if n_listed else model.coef.shape, dtype),
         intercept_before=np.zeros(n_outputs, dtype),
         average=_new_average(model.coef.shape, n_skipped),
         intercept_average=_new_average((1, n_outputs), n_skipped),
