@@ -16,6 +16,7 @@ from .losses import (
     differentiate_softmax,
 )
 from .rows import ROWS_PER_BLOCK, aligned_zeros
+from .turned import turn, turn_back
 from .vectors import (
     exp,
     lanes_of,
@@ -25,6 +26,7 @@ from .vectors import (
     load_first,
     log,
     log1p,
+    padded_outputs,
     spread,
     store,
     store_first,
@@ -40,13 +42,13 @@ class LossRoom(NamedTuple):
     """Memory for a block's losses, made in Python: `new_room`."""
 
     losses: np.ndarray  # (2 * ROWS_PER_BLOCK,), float64: those of the rows first, the rest is spare
-    turned: np.ndarray  # (n_outputs + 2, ROWS_PER_BLOCK) where there are few outputs, else no lines
+    turned: np.ndarray  # (n_outputs + 2 or more, ROWS_PER_BLOCK) where there are few outputs, else no lines
 
 
 def new_room(n_outputs, dtype):
     """What `differentiate_rows` needs."""
     is_few = 1 < n_outputs <= FEW
-    lines = n_outputs + 2 if is_few else 0
+    lines = max(n_outputs + 2, padded_outputs(n_outputs, dtype)) if is_few else 0
     return LossRoom(np.zeros(2 * ROWS_PER_BLOCK), aligned_zeros((lines, ROWS_PER_BLOCK), dtype))
 
 
@@ -58,7 +60,9 @@ def differentiate_rows(loss, part, scores, target, room):
     if loss == LOGISTIC:
         differentiate_logistic_rows(part, scores, target, losses)
     elif len(turned) > 0:
-        _differentiate_turned(loss, part, scores, target, losses, turned)
+        turn(scores, n_rows, turned)
+        differentiate_turned(loss, part, target, scores.shape[1], True, losses, turned)
+        turn_back(turned, n_rows, scores)
     elif loss != SOFTMAX:
         for i in range(n_rows):
             losses[i] = differentiate(loss, scores[i], target[part[i]])
@@ -77,28 +81,20 @@ def _add_logarithms(n_rows, losses):
 
 
 @helper
-def turn(scores, n_rows, turned):
-    """Put the scores of some rows side by side, an output's in a line."""
-    for i in range(n_rows):
-        for k in range(scores.shape[1]):
-            turned[k, i] = scores[i, k]
+def differentiate_turned(loss, part, target, n_outputs, wants_losses, losses, turned):
+    """The same of rows whose scores lie side by side: an output's in a line, which its slopes replace.
 
-
-@helper
-def _differentiate_turned(loss, part, scores, target, losses, turned):
-    """The same of few outputs: rows lie side by side in vectors.
-
-    Behind the outputs' lines there is one of the targets' scores, and one to spare.
+    Behind the outputs' lines there is one of the targets' scores, and one to spare. Losses are given only
+    if they are wanted.
     """
     n_rows = part.size
-    n_outputs = scores.shape[1]
     own, spare = n_outputs, n_outputs + 1
-    number = scores.dtype.type
-    shape = loss - SQUARED if loss >= SQUARED else loss
-    turn(scores, n_rows, turned)
+    number = turned.dtype.type
+    squared = loss >= SQUARED
+    shape = loss - SQUARED if squared else loss
     for i in range(n_rows):
         y = target[part[i]]
-        score = scores[i, y]
+        score = turned[y, i]
         turned[own, i] = score
         # The target is no rival of its own: its hinge is 0, and any rival is above it.
         if shape == CRAMMER_SINGER:
@@ -108,37 +104,34 @@ def _differentiate_turned(loss, part, scores, target, losses, turned):
         elif shape == HINGE:
             turned[y, i] = number(-1)
     if loss == SOFTMAX:
+        for i in range(n_rows if wants_losses else 0):
+            losses[i] = -np.float64(turned[own, i])
         _softmax_turned(n_rows, n_outputs, turned)
         for i in range(n_rows):
-            y = target[part[i]]
-            losses[i] = np.float64(turned[spare, i]) - np.float64(scores[i, y])
-            losses[n_rows + i] = np.float64(turned[own, i])
-            for k in range(n_outputs):
-                scores[i, k] = turned[k, i]
-            scores[i, y] -= number(1)
-        _add_logarithms(n_rows, losses)
-    elif shape == CRAMMER_SINGER:
+            turned[target[part[i]], i] -= number(1)
+        if wants_losses:
+            for i in range(n_rows):
+                losses[i] += np.float64(turned[spare, i])
+                losses[n_rows + i] = np.float64(turned[own, i])
+            _add_logarithms(n_rows, losses)
+        return
+    if shape == CRAMMER_SINGER:
         _rivals_turned(n_rows, n_outputs, turned)
         for i in range(n_rows):
-            violation = turned[spare, i] - turned[own, i] + number(1)
-            for k in range(n_outputs):
-                scores[i, k] = number(0)
-            losses[i] = 0.0
+            violation = turned[spare, i]
             if violation > 0:
-                squared = loss >= SQUARED
-                losses[i] = (
-                    np.float64(violation) * np.float64(violation) if squared else np.float64(violation)
-                )
                 slope = number(2) * violation if squared else number(1)
-                scores[i, int(turned[0, i])] = slope
-                scores[i, target[part[i]]] = -slope
+                turned[int(turned[own, i]), i] = slope
+                turned[target[part[i]], i] = -slope
+                turned[spare, i] = violation * violation if squared else violation
+            elif violation <= 0:  # a NaN stays
+                turned[spare, i] = number(0)
     else:
-        _hinges_turned(loss >= SQUARED, shape, n_rows, n_outputs, turned)
+        _hinges_turned(squared, shape, n_rows, n_outputs, turned)
         for i in range(n_rows):
-            losses[i] = np.float64(turned[spare, i])
-            for k in range(n_outputs):
-                scores[i, k] = turned[k, i]
-            scores[i, target[part[i]]] = -turned[own, i]
+            turned[target[part[i]], i] = -turned[own, i]
+    for i in range(n_rows if wants_losses else 0):
+        losses[i] = np.float64(turned[spare, i])
 
 
 @helper
@@ -192,7 +185,10 @@ def _hinges_turned(squared, shape, n_rows, n_outputs, turned):
 
 @helper
 def _rivals_turned(n_rows, n_outputs, turned):
-    """The largest score becomes the spare line, the number of its output, the first of equals, the first."""
+    """The largest score, by 1 more than the target's, becomes the spare line, its output's number the target's.
+
+    Of equals it is the first; the outputs' lines become 0.
+    """
     lanes = lanes_of(turned)
     width = turned.shape[1]
     number = turned.dtype.type
@@ -204,8 +200,11 @@ def _rivals_turned(n_rows, n_outputs, turned):
             here = load(turned, k * width + i)
             which = which + where_positive(here - best, one) * (number(k) - which)
             best = largest(here, best)
-        store(turned, (n_outputs + 1) * width + i, best)
-        store(turned, i, which)
+        own = load(turned, n_outputs * width + i)
+        store(turned, (n_outputs + 1) * width + i, best - own + one)
+        store(turned, n_outputs * width + i, which)
+        for k in range(n_outputs):
+            store(turned, k * width + i, one - one)
 
 
 @helper

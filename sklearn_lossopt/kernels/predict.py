@@ -11,9 +11,10 @@ from typing import NamedTuple
 import numpy as np
 
 from ._jit import helper, kernel
-from .block_losses import FEW, turn
+from .block_losses import FEW
 from .references import borrowed
 from .rows import ROWS_PER_BLOCK, aligned_zeros, scores
+from .turned import turn, turn_back
 from .vectors import (
     exp,
     keep_first,
@@ -42,7 +43,7 @@ class Room(NamedTuple):
     """Memory for a block, made in Python: `new_room`."""
 
     scores: np.ndarray  # (ROWS_PER_BLOCK, n_outputs), padded to whole vectors where there are many outputs
-    turned: np.ndarray  # (n_outputs + 1, ROWS_PER_BLOCK) where there are few, else no lines
+    turned: np.ndarray  # (n_outputs + 1 or more, ROWS_PER_BLOCK) where there are few, else no lines
     masses: np.ndarray  # (ROWS_PER_BLOCK,), float64
     places: np.ndarray  # 0, 1, 2, ...: a line of the scores
 
@@ -53,7 +54,7 @@ def new_room(n_outputs, dtype):
     width = n_outputs if is_few else padded_outputs(n_outputs, dtype)
     return Room(
         aligned_zeros((ROWS_PER_BLOCK, width), dtype),
-        aligned_zeros((n_outputs + 1 if is_few else 0, ROWS_PER_BLOCK), dtype),
+        aligned_zeros((padded_outputs(n_outputs + 1, dtype) if is_few else 0, ROWS_PER_BLOCK), dtype),
         aligned_zeros((ROWS_PER_BLOCK,), np.float64),
         np.arange(width, dtype=dtype),
     )
@@ -227,10 +228,13 @@ def _weigh_turned(block, turned, masses, divisor, is_log, out):
             masses[i] = turned[n_outputs, i]
         for i in range(0, n_rows, lanes_of(masses)):
             store(masses, i, log(load(masses, i)))
-    for i in range(n_rows):
-        shift = number(masses[i]) if is_log else number(0)
-        for k in range(n_outputs):
-            out[i, k] = turned[k, i] - shift
+        for i in range(n_rows):
+            turned[n_outputs, i] = number(masses[i])
+        for i in range(0, n_rows, lanes_of(turned)):
+            log_mass = load(turned, n_outputs * width + i)
+            for k in range(n_outputs):
+                store(turned, k * width + i, load(turned, k * width + i) - log_mass)
+    turn_back(turned, n_rows, out)
     return total(zeros)
 
 

@@ -126,7 +126,7 @@ class Matrix:
         return [self.row(self.builder.add(first, first.type(r)), j) for r in range(n)]
 
 
-class _List:
+class List:
     """An array of one dimension of row numbers."""
 
     def __init__(self, context, builder, kind, array):
@@ -157,7 +157,7 @@ def _add_dots(typing_context, values, index, i, n_rows, coef, k, n_outputs, out,
         kinds = signature.args
         vectors = VectorCode(context, builder, out.dtype)
         x, w, o, far = (Matrix(context, builder, kinds[a], arguments[a]) for a in (0, 4, 7, 8))
-        numbers = _List(context, builder, kinds[1], arguments[1])
+        numbers = List(context, builder, kinds[1], arguments[1])
         i, k = arguments[2], arguments[5]
         zero, lanes = i.type(0), i.type(vectors.lanes)
         rows = [x.row(numbers[builder.add(i, i.type(r))], zero) for r in range(n_rows.literal_value)]
@@ -211,7 +211,7 @@ def _add_outer_products(typing_context, values, index, slopes, gradient, k, n_ou
         kinds = signature.args
         vectors = VectorCode(context, builder, gradient.dtype)
         x, s, g, far = (Matrix(context, builder, kinds[a], arguments[a]) for a in (0, 2, 3, 6))
-        numbers, coming = (_List(context, builder, kinds[a], arguments[a]) for a in (1, 7))
+        numbers, coming = (List(context, builder, kinds[a], arguments[a]) for a in (1, 7))
         k = arguments[4]
         zero, lanes = k.type(0), k.type(vectors.lanes)
 
