@@ -11,11 +11,12 @@ from typing import NamedTuple
 import numpy as np
 from scipy import sparse
 
-from .kernels import block_losses, losses
-from .kernels.evaluate import sum_losses, sum_sizes
+from .kernels import losses
+from .kernels.evaluate import new_room, sum_losses, sum_sizes
 from .kernels.moments import sum_moments
+from .kernels.narrow import as_narrow
 from .kernels.predict import score_rows
-from .kernels.rows import ROWS_PER_BLOCK, CSRRows, DenseRows, read_only
+from .kernels.rows import CSRRows, DenseRows, read_only
 from .penalties import ElasticNet
 
 
@@ -135,10 +136,10 @@ class Problem:
 
     def evaluate(self, model, *, with_accuracy=False):
         """Objective, data loss and (on demand, else 0) accuracy of a model on the rows in use."""
-        block = np.empty((ROWS_PER_BLOCK, self.n_outputs), self.dtype)
-        room = block_losses.new_room(self.n_outputs, self.dtype)
+        rows = as_narrow(self.rows)
+        room = new_room(rows, self.n_outputs, self.dtype)
         sums = sum_losses(
-            self.rows, self.index, self.target, self.weight, self.loss, *model, block, room, with_accuracy
+            rows, self.index, self.target, self.weight, self.loss, *model, *room, with_accuracy
         )
         return self.evaluation(sums, model)
 

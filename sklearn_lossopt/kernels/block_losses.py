@@ -18,6 +18,7 @@ from .losses import (
 from .rows import ROWS_PER_BLOCK, aligned_zeros
 from .turned import turn, turn_back
 from .vectors import (
+    choose,
     exp,
     lanes_of,
     largest,
@@ -42,13 +43,13 @@ class LossRoom(NamedTuple):
     """Memory for a block's losses, made in Python: `new_room`."""
 
     losses: np.ndarray  # (2 * ROWS_PER_BLOCK,), float64: those of the rows first, the rest is spare
-    turned: np.ndarray  # (n_outputs + 2 or more, ROWS_PER_BLOCK) where there are few outputs, else no lines
+    turned: np.ndarray  # (n_outputs + 4 or more, ROWS_PER_BLOCK), or no lines
 
 
-def new_room(n_outputs, dtype):
-    """What `differentiate_rows` needs."""
-    is_few = 1 < n_outputs <= FEW
-    lines = max(n_outputs + 2, padded_outputs(n_outputs, dtype)) if is_few else 0
+def new_room(n_outputs, dtype, beside=False):
+    """What `differentiate_rows` needs; or `differentiate_turned`, for scores that lie side by side."""
+    is_few = 1 < n_outputs <= FEW or beside
+    lines = max(n_outputs + 4, padded_outputs(n_outputs, dtype)) if is_few else 0
     return LossRoom(np.zeros(2 * ROWS_PER_BLOCK), aligned_zeros((lines, ROWS_PER_BLOCK), dtype))
 
 
@@ -61,7 +62,8 @@ def differentiate_rows(loss, part, scores, target, room):
         differentiate_logistic_rows(part, scores, target, losses)
     elif len(turned) > 0:
         turn(scores, n_rows, turned)
-        differentiate_turned(loss, part, target, scores.shape[1], True, losses, turned)
+        put_targets(part, target, turned, scores.shape[1])
+        differentiate_turned(loss, n_rows, scores.shape[1], True, losses, turned)
         turn_back(turned, n_rows, scores)
     elif loss != SOFTMAX:
         for i in range(n_rows):
@@ -81,96 +83,105 @@ def _add_logarithms(n_rows, losses):
 
 
 @helper
-def differentiate_turned(loss, part, target, n_outputs, wants_losses, losses, turned):
+def put_targets(part, target, lines, k):
+    """Put the targets of some rows into a line, as numbers."""
+    for i in range(part.size):
+        lines[k, i] = target[part[i]]
+
+
+@helper
+def put_weights(part, weight, lines, k):
+    """Put the weights of some rows into a line; 0 for those that a vector has more."""
+    n_rows = part.size
+    for i in range(n_rows):
+        lines[k, i] = weight[part[i]]
+    for i in range(n_rows, -(-n_rows // lanes_of(lines)) * lanes_of(lines)):
+        lines[k, i] = 0
+
+
+@helper
+def differentiate_turned(loss, n_rows, n_outputs, wants_losses, losses, turned):
     """The same of rows whose scores lie side by side: an output's in a line, which its slopes replace.
 
-    Behind the outputs' lines there is one of the targets' scores, and one to spare. Losses are given only
-    if they are wanted.
+    The line behind them has the targets, and there are two to spare. Losses are given, also of the last rows
+    again that a vector has more, only if they are wanted.
     """
-    n_rows = part.size
-    own, spare = n_outputs, n_outputs + 1
-    number = turned.dtype.type
     squared = loss >= SQUARED
     shape = loss - SQUARED if squared else loss
-    for i in range(n_rows):
-        y = target[part[i]]
-        score = turned[y, i]
-        turned[own, i] = score
-        # The target is no rival of its own: its hinge is 0, and any rival is above it.
-        if shape == CRAMMER_SINGER:
-            turned[y, i] = number(-np.inf)
-        elif shape == WESTON_WATKINS:
-            turned[y, i] = score - number(1)
-        elif shape == HINGE:
-            turned[y, i] = number(-1)
+    width = turned.shape[1]
+    excess, mass = (n_outputs + 1) * width, (n_outputs + 2) * width
     if loss == SOFTMAX:
-        for i in range(n_rows if wants_losses else 0):
-            losses[i] = -np.float64(turned[own, i])
         _softmax_turned(n_rows, n_outputs, turned)
-        for i in range(n_rows):
-            turned[target[part[i]], i] -= number(1)
-        if wants_losses:
-            for i in range(n_rows):
-                losses[i] += np.float64(turned[spare, i])
-                losses[n_rows + i] = np.float64(turned[own, i])
-            _add_logarithms(n_rows, losses)
-        return
-    if shape == CRAMMER_SINGER:
-        _rivals_turned(n_rows, n_outputs, turned)
-        for i in range(n_rows):
-            violation = turned[spare, i]
-            if violation > 0:
-                slope = number(2) * violation if squared else number(1)
-                turned[int(turned[own, i]), i] = slope
-                turned[target[part[i]], i] = -slope
-                turned[spare, i] = violation * violation if squared else violation
-            elif violation <= 0:  # a NaN stays
-                turned[spare, i] = number(0)
+    elif n_outputs == 1:
+        _margins_turned(loss == LOGISTIC, squared, n_rows, turned)
+    elif shape == CRAMMER_SINGER:
+        _rivals_turned(squared, n_rows, n_outputs, turned)
     else:
         _hinges_turned(squared, shape, n_rows, n_outputs, turned)
-        for i in range(n_rows):
-            turned[target[part[i]], i] = -turned[own, i]
-    for i in range(n_rows if wants_losses else 0):
-        losses[i] = np.float64(turned[spare, i])
+    for i in range(0, n_rows if wants_losses else 0, lanes_of(losses)):
+        value = load_as(turned, excess + i, width, 0, losses)
+        if loss == SOFTMAX:
+            value = value + log(load_as(turned, mass + i, width, 0, losses))
+        elif loss == LOGISTIC:
+            # exp of a negative number only, which cannot overflow. A NaN margin stays in the loss: `largest`
+            # gives its second number where the two cannot be compared.
+            less = 0.0 - value
+            value = log1p(exp(0.0 - largest(value, less))) + largest(0.0, less)
+        store(losses, i, value)
 
 
 @helper
 def _softmax_turned(n_rows, n_outputs, turned):
-    """Probabilities replace the outputs' scores, their mass the targets', the largest score what is spare."""
+    """Probabilities replace the scores, less 1 of the targets.
+
+    The spare lines get what the largest score has more than the target's, and the mass.
+    """
     lanes = lanes_of(turned)
     width = turned.shape[1]
     one = spread(turned.dtype.type(1), turned)
+    zero = one - one
     for i in range(0, n_rows, lanes):
+        target = load(turned, n_outputs * width + i)
         most = load(turned, i)
+        own = most
         for k in range(1, n_outputs):
-            most = largest(load(turned, k * width + i), most)
-        mass = one - one
+            here = load(turned, k * width + i)
+            most = largest(here, most)
+            own = choose(target, k, here, own)
+        mass = zero
         for k in range(n_outputs):
             p = exp(load(turned, k * width + i) - most)
             store(turned, k * width + i, p)
             mass = mass + p
         inverse = one / mass
         for k in range(n_outputs):
-            store(turned, k * width + i, load(turned, k * width + i) * inverse)
-        store(turned, n_outputs * width + i, mass)
-        store(turned, (n_outputs + 1) * width + i, most)
+            p = load(turned, k * width + i) * inverse
+            store(turned, k * width + i, p - choose(target, k, one, zero))
+        store(turned, (n_outputs + 1) * width + i, most - own)
+        store(turned, (n_outputs + 2) * width + i, mass)
 
 
 @helper
 def _hinges_turned(squared, shape, n_rows, n_outputs, turned):
-    """Slopes replace the scores, minus the targets' slopes the targets'; the spare line has the losses."""
+    """Slopes replace the scores; a spare line gets the losses.
+
+    One against the rest the target has a hinge of its own; else the rivals are measured from it.
+    """
     lanes = lanes_of(turned)
     width = turned.shape[1]
     number = turned.dtype.type
     one = spread(number(1), turned)
     zero = one - one
     for i in range(0, n_rows, lanes):
-        own = load(turned, n_outputs * width + i)
+        target = load(turned, n_outputs * width + i)
+        own = load(turned, i)
+        for k in range(1, n_outputs):
+            own = choose(target, k, load(turned, k * width + i), own)
         base = one if shape == HINGE else one - own
         values = zero
         slopes = zero
         for k in range(n_outputs):
-            excess = largest(load(turned, k * width + i) + base, zero)
+            excess = choose(target, k, zero, largest(load(turned, k * width + i) + base, zero))
             slope = excess * number(2) if squared else where_positive(excess, one)
             values = values + (excess * excess if squared else excess)
             slopes = slopes + slope
@@ -179,32 +190,59 @@ def _hinges_turned(squared, shape, n_rows, n_outputs, turned):
             violation = largest(zero, one - own)  # where that is NaN it stays so
             values = values + (violation * violation if squared else violation)
             slopes = violation * number(2) if squared else where_positive(violation, one)
-        store(turned, n_outputs * width + i, slopes)
+        for k in range(n_outputs):
+            store(turned, k * width + i, choose(target, k, zero - slopes, load(turned, k * width + i)))
         store(turned, (n_outputs + 1) * width + i, values)
 
 
 @helper
-def _rivals_turned(n_rows, n_outputs, turned):
-    """The largest score, by 1 more than the target's, becomes the spare line, its output's number the target's.
-
-    Of equals it is the first; the outputs' lines become 0.
-    """
+def _rivals_turned(squared, n_rows, n_outputs, turned):
+    """The same of the largest rival alone, the first of equals."""
     lanes = lanes_of(turned)
     width = turned.shape[1]
     number = turned.dtype.type
     one = spread(number(1), turned)
+    zero = one - one
     for i in range(0, n_rows, lanes):
-        best = load(turned, i)
-        which = one - one
-        for k in range(1, n_outputs):
-            here = load(turned, k * width + i)
-            which = which + where_positive(here - best, one) * (number(k) - which)
-            best = largest(here, best)
-        own = load(turned, n_outputs * width + i)
-        store(turned, (n_outputs + 1) * width + i, best - own + one)
-        store(turned, n_outputs * width + i, which)
+        target = load(turned, n_outputs * width + i)
+        own = load(turned, i)
+        best = spread(number(-np.inf), turned)
+        which = zero
         for k in range(n_outputs):
-            store(turned, k * width + i, one - one)
+            here = load(turned, k * width + i)
+            own = choose(target, k, here, own)
+            rival = choose(target, k, best, here)
+            which = which + where_positive(rival - best, one) * (number(k) - which)
+            best = largest(rival, best)
+        violation = largest(zero, best - own + one)  # where that is NaN it stays so
+        slope = violation * number(2) if squared else where_positive(violation, one)
+        for k in range(n_outputs):
+            store(turned, k * width + i, choose(which, k, slope, choose(target, k, zero - slope, zero)))
+        store(turned, (n_outputs + 1) * width + i, violation * violation if squared else violation)
+
+
+@helper
+def _margins_turned(is_logistic, squared, n_rows, turned):
+    """Slopes replace the only score; a spare line gets the losses, of logistic loss the margins."""
+    lanes = lanes_of(turned)
+    width = turned.shape[1]
+    number = turned.dtype.type
+    one = spread(number(1), turned)
+    zero = one - one
+    for i in range(0, n_rows, lanes):
+        sign = load(turned, width + i) * number(2) - one
+        margin = load(turned, i) * sign
+        if is_logistic:
+            value = margin
+            small = exp(zero - largest(margin, zero - margin))
+            share = where_positive(margin, small) + (one - where_positive(margin, one))
+            slope = share / (one + small)
+        else:
+            violation = largest(zero, one - margin)  # where that is NaN it stays so
+            value = violation * violation if squared else violation
+            slope = violation * number(2) if squared else where_positive(violation, one)
+        store(turned, i, zero - sign * slope)
+        store(turned, 2 * width + i, value)
 
 
 @helper

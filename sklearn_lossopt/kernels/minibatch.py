@@ -5,8 +5,9 @@ from typing import NamedTuple
 import numpy as np
 
 from ._jit import helper, pass_kernel
-from .block_losses import LossRoom, differentiate_rows
-from .evaluate import add_losses
+from .block_losses import LossRoom, differentiate_rows, differentiate_turned
+from .evaluate import add_losses, add_losses_turned, put_labels
+from .narrow import add_slopes, prefetch_features, score_lines, turn_rows
 from .prefetch import prefetch
 from .references import borrowed
 from .rows import (
@@ -19,11 +20,12 @@ from .rows import (
 )
 from .steps import Average, Parameters, StepSettings, add_to_average, update_lines
 from .tiles import VECTOR_BYTES
-from .vectors import lanes_of, load, store
+from .vectors import lanes_of, load, store, total
 
 # A block here is a vector's width of rows. With more, what is asked for of the next ones, which are anywhere,
 # comes in too long a burst, and wide rows leave the cache before their gradient is taken.
 ROWS_AT_ONCE = max(8, VECTOR_BYTES // 4)
+ROWS_AHEAD = 64  # from those visited to the ones that memory is asked for, where rows are a line or two of it
 
 
 class Geometry(NamedTuple):
@@ -140,6 +142,81 @@ def _weigh(part, weight, batch_size, slopes, slope_sum):
         store(slope_sum, last, sum_of_end)
 
 
+@helper
+def _weigh_turned(n_rows, batch_size, turned, slope_sum):
+    """The same of slopes side by side."""
+    n_outputs = slope_sum.size
+    width = turned.shape[1]
+    for i in range(0, n_rows, lanes_of(turned)):
+        share = load(turned, (n_outputs + 3) * width + i) / batch_size
+        for k in range(n_outputs):
+            here = load(turned, k * width + i) * share
+            store(turned, k * width + i, here)
+            slope_sum[k] += total(here)
+
+
+class Visit(NamedTuple):
+    """How a pass visits its rows."""
+
+    target: np.ndarray
+    weight: np.ndarray
+    loss: int
+    shift: np.ndarray
+    looks_back: bool
+    with_accuracy: bool
+
+
+def _visit(rows, order, begin, end, visit, state, batch_size, sums, base, n_touched):
+    """Add the gradient of rows order[begin:end], and to `sums` what the model that the pass begins with gives."""
+    target, weight, loss, shift, looks_back, with_accuracy = visit
+    slopes, room = state.slopes, state.loss_room
+    part = order[begin:end]
+    ahead = order[end : end + part.size]
+    # Dense rows come little by little, during all the products: more at a time would wait for memory.
+    a = ahead.size // (4 if looks_back else 2)
+    b = 2 * a if looks_back else a
+    for i in ahead:
+        prefetch(target, i)
+        prefetch(weight, i)
+    prefetch_ahead(rows, ahead, order[end + part.size : end + 2 * part.size])
+    near, at = gather(rows, part, shift, state.block)
+    scores(near, at, state.coef.values, state.intercept.values[0], slopes, rows, ahead[:a])
+    if looks_back:
+        how = target, weight, loss, with_accuracy
+        sums = look_back(rows, near, at, part, state, *how, sums, ahead[a:b])
+    differentiate_rows(loss, part, slopes, target, room)
+    _weigh(part, weight, batch_size, slopes, state.intercept.gradient[0])
+    touched = (state.lines, state.slot, state.places, base)
+    n_touched = add_to_slots(near, at, slopes, state.coef.gradient, touched, n_touched, rows, ahead[b:])
+    return sums, n_touched
+
+
+def _visit_narrow(rows, order, begin, end, visit, state, batch_size, sums, base, n_touched):
+    """The same of rows side by side, once for both models."""
+    target, weight, loss, shift, looks_back, with_accuracy = visit
+    room = state.loss_room
+    lines = state.block_scores
+    n_outputs = state.coef.values.shape[0]
+    part = order[begin:end]
+    for i in order[begin + ROWS_AHEAD : end + ROWS_AHEAD]:
+        prefetch(target, i)
+        prefetch(weight, i)
+        prefetch_features(rows, i)
+    turn_rows(rows, part, shift, lines)
+    put_labels(part, target, weight, n_outputs, room.turned)
+    if looks_back:
+        score_lines(lines, part.size, state.coef_before, state.intercept_before, room.turned)
+        sums = add_losses_turned(part, room, n_outputs, target, loss, with_accuracy, sums)
+    score_lines(lines, part.size, state.coef.values, state.intercept.values[0], room.turned)
+    differentiate_turned(loss, part.size, n_outputs, False, room.losses, room.turned)
+    _weigh_turned(part.size, batch_size, room.turned, state.intercept.gradient[0])
+    add_slopes(rows, part, shift, room.turned, state.coef.gradient)
+    return sums, n_touched
+
+
+visit_rows = by_storage(_visit, _visit, _visit_narrow)
+
+
 @pass_kernel
 def minibatch_pass(
     rows,
@@ -168,10 +245,8 @@ def minibatch_pass(
     geometry, state = borrowed((geometry, state))
     number = weight.dtype.type
     n_rows = order.size
-    slopes, room = state.slopes, state.loss_room
-    n_outputs = slopes.shape[1]
-    intercept = state.intercept.values[0]
     slope_sum = state.intercept.gradient[0]
+    visit = Visit(target, weight, loss, geometry.shift, looks_back, with_accuracy)
     sums = (0.0, 0.0, 0.0)
     base = 0  # slots of batches before
     averages = state.average.until.size > 0
@@ -189,25 +264,9 @@ def minibatch_pass(
         stop = n_rows * (batch + 1) // n_batches
         n_touched = 0
         for begin in range(start, stop, ROWS_AT_ONCE):
-            part = order[begin : min(begin + ROWS_AT_ONCE, stop)]
-            ahead = order[begin + part.size : begin + 2 * part.size]
-            # Dense rows come little by little, during all the products: more at a time would wait for memory.
-            a = ahead.size // (4 if looks_back else 2)
-            b = 2 * a if looks_back else a
-            for i in ahead:
-                prefetch(target, i)
-                prefetch(weight, i)
-            prefetch_ahead(rows, ahead, order[begin + 2 * part.size : begin + 3 * part.size])
-            near, at = gather(rows, part, geometry.shift, state.block)
-            scores(near, at, state.coef.values, intercept, slopes, rows, ahead[:a])
-            if looks_back:
-                how = target, weight, loss, with_accuracy
-                sums = look_back(rows, near, at, part, state, *how, sums, ahead[a:b])
-            differentiate_rows(loss, part, slopes, target, room)
-            _weigh(part, weight, number(stop - start), slopes, slope_sum)
-            rest = ahead[b:]
-            touched = (state.lines, state.slot, state.places, base)
-            n_touched = add_to_slots(near, at, slopes, state.coef.gradient, touched, n_touched, rows, rest)
+            end = min(begin + ROWS_AT_ONCE, stop)
+            size = number(stop - start)
+            sums, n_touched = visit_rows(rows, order, begin, end, visit, state, size, sums, base, n_touched)
         base += n_touched
         step = n_steps + batch + 1
         lines = lines_to_update(rows, state, n_touched)
@@ -220,7 +279,7 @@ def minibatch_pass(
         if fit_intercept:
             update_lines(rows, state.only_line, state.intercept, state.ones, state.ones, step, free)
         else:
-            for k in range(n_outputs):
+            for k in range(slope_sum.size):
                 slope_sum[k] = number(0)
     for j in range(state.slot.size):
         state.slot[j] = -1

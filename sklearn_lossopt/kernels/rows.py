@@ -33,6 +33,12 @@ class DenseRows(NamedTuple):
     values: np.ndarray
 
 
+class NarrowRows(NamedTuple):
+    """`DenseRows` of few features, for those kernels that take such rows side by side: see `narrow`."""
+
+    values: np.ndarray
+
+
 class CSRRows(NamedTuple):
     """Rows in canonical CSR form; coefficients are (n_features, n_outputs)."""
 
@@ -76,18 +82,19 @@ def read_only(array):
     return view
 
 
-def by_storage(dense, csr):
-    """Make a function that is `dense` or `csr`, by the type of its first argument.
+def by_storage(dense, csr, narrow=None):
+    """Make a function that is one of these, by the type of its first argument; None: narrow ones are as dense.
 
-    The two are plain functions with the same arguments; within kernels Numba chooses while it compiles.
+    They are plain functions with the same arguments; within kernels Numba chooses while it compiles.
     """
+    functions = {DenseRows: dense, CSRRows: csr, NarrowRows: narrow or dense}
 
     def dispatch(rows, *args):
-        return (dense if isinstance(rows, DenseRows) else csr)(rows, *args)
+        return functions[type(rows)](rows, *args)
 
     @overload(dispatch, jit_options=OPTIONS, strict=False)
     def choose(rows, *args):
-        return dense if rows.instance_class is DenseRows else csr
+        return functions[rows.instance_class]
 
     return dispatch
 
@@ -156,8 +163,8 @@ gather = by_storage(_gather_dense, _gather_csr)
 
 
 def new_block(rows, index):
-    """Memory for `gather`, made in Python: kernels cannot make a read-only array."""
-    if isinstance(rows, CSRRows):
+    """Memory for `gather` of `DenseRows`, made in Python: kernels cannot make a read-only array."""
+    if not isinstance(rows, DenseRows):
         return None
     block = np.empty((ROWS_PER_BLOCK, rows.values.shape[1]), rows.values.dtype)
     return block, DenseRows(read_only(block)), np.arange(ROWS_PER_BLOCK, dtype=index.dtype)

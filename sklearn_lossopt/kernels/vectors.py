@@ -304,6 +304,16 @@ def _where_positive(typing_context, condition, vector):
 
 
 @intrinsic
+def _choose(typing_context, vector, number, same, other):
+    def generate(context, builder, signature, arguments):
+        maker = _Maker(context, builder, vector)
+        is_same = builder.fcmp_ordered("==", arguments[0], maker.spread(arguments[1], number))
+        return builder.select(is_same, arguments[2], arguments[3])
+
+    return same(vector, number, same, other), generate
+
+
+@intrinsic
 def _keep_first(typing_context, vector, n):
     def generate(context, builder, signature, arguments):
         maker = _Maker(context, builder, vector)
@@ -481,6 +491,10 @@ def _where_positive_numpy(condition, vector):
     return np.where(condition > 0, vector, vector.dtype.type(0))
 
 
+def _choose_numpy(vector, number, same, other):
+    return np.where(vector == number, same, other)
+
+
 def _keep_first_numpy(vector, n):
     return np.where(np.arange(len(vector)) < n, vector, vector.dtype.type(0))
 
@@ -498,12 +512,12 @@ lanes_of, load, load_first, spread = _define(VECTOR_BYTES)
 narrow_lanes_of, load_narrow, load_first_narrow, _ = _define(NARROW_BYTES)
 if config.DISABLE_JIT:
     where_positive, exp, log, log1p = _where_positive_numpy, _exp_numpy, _log_numpy, _log1p_numpy
-    keep_first, keep_last = _keep_first_numpy, _keep_last_numpy
+    choose, keep_first, keep_last = _choose_numpy, _keep_first_numpy, _keep_last_numpy
     load_as, store, store_first = _load_as_numpy, _store_numpy, _store_first_numpy
     largest, smallest, total, top, root = np.maximum, np.minimum, np.sum, np.max, np.sqrt
 else:
     where_positive, exp, log, log1p = _where_positive, _exp, _log, _log1p
-    keep_first, keep_last = _keep_first, _keep_last
+    choose, keep_first, keep_last = _choose, _keep_first, _keep_last
     load_as, store, store_first = _load_as, _store, _store_first
     largest, smallest, total, top, root = _binary("largest"), _binary("smallest"), _total, _top, _root
 

@@ -7,7 +7,8 @@ import numpy as np
 from ..kernels import block_losses, losses, steps
 from ..kernels.minibatch import Geometry, State, minibatch_pass
 from ..kernels.order import shuffled
-from ..kernels.rows import ROWS_PER_BLOCK, aligned_zeros, new_block
+from ..kernels.narrow import as_narrow, new_lines
+from ..kernels.rows import ROWS_PER_BLOCK, NarrowRows, aligned_zeros, new_block
 from ..kernels.vectors import padded_outputs
 from ..problem import Model
 
@@ -45,7 +46,7 @@ class MinibatchState:
         Adaptive optimizers keep gradients of scaled features, which stay what they are.
         """
         arrays, geometry = self.arrays, self.geometry
-        inverse = 1 / (factor if arrays.block else factor[:, np.newaxis])
+        inverse = 1 / (factor[:, np.newaxis] if arrays.slot.size else factor)
         memory = {steps.MOMENTUM: arrays.coef.first, steps.NESTEROV: arrays.coef.second}.get(self.optimizer)
         for matrix in (arrays.coef.values, memory, arrays.average.sum):
             if matrix is not None and matrix.size:
@@ -61,7 +62,7 @@ class MinibatchState:
             previous.optimizer == self.optimizer
             and before.coef.values.shape == now.coef.values.shape
             and before.coef.values.dtype == now.coef.values.dtype
-            and (before.block is None) == (now.block is None)
+            and before.slot.size == now.slot.size  # of the same storage
             and (previous.n_skipped is None) == (self.n_skipped is None)
         )
 
@@ -166,7 +167,7 @@ class Minibatch:
         )
         order = shuffled(problem.index, state.rng) if self.shuffle else problem.index
         sums = minibatch_pass(
-            problem.rows,
+            as_narrow(problem.rows),
             order,
             state.n_batches,
             problem.target,
@@ -269,6 +270,8 @@ def _new_arrays(problem, model, n_skipped):
     n_outputs, dtype = problem.n_outputs, problem.dtype
     n_listed = problem.n_features if problem.is_sparse else 0
     number = problem.rows.indices.dtype if problem.is_sparse else np.int32
+    rows = as_narrow(problem.rows)
+    is_narrow = isinstance(rows, NarrowRows)
     coef = steps.Parameters(*(aligned_zeros(model.coef.shape, dtype) for _ in steps.Parameters._fields))
     if 1 < n_outputs < (lanes := padded_outputs(1, dtype)) and n_listed:
         coef = coef._replace(gradient=aligned_zeros((n_listed, lanes), dtype))
@@ -278,10 +281,10 @@ def _new_arrays(problem, model, n_skipped):
         lines=np.arange(n_listed + 1 if n_listed else n_outputs, dtype=number),
         slot=np.full(n_listed, -1, number),
         places=np.empty(min(n_listed, PLACES), number),
-        block=new_block(problem.rows, problem.index),
+        block=new_block(rows, problem.index),
         slopes=np.empty((ROWS_PER_BLOCK, n_outputs), dtype),
-        block_scores=np.empty((ROWS_PER_BLOCK, n_outputs), dtype),
-        loss_room=block_losses.new_room(n_outputs, dtype),
+        block_scores=new_lines(rows) if is_narrow else np.empty((ROWS_PER_BLOCK, n_outputs), dtype),
+        loss_room=block_losses.new_room(n_outputs, dtype, beside=is_narrow),
         coef_before=aligned_zeros((0, 0) if n_listed else model.coef.shape, dtype),
         intercept_before=np.zeros(n_outputs, dtype),
         average=_new_average(model.coef.shape, n_skipped),
