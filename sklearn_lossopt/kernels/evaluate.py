@@ -6,7 +6,7 @@ from . import block_losses
 from ._jit import helper, kernel
 from .block_losses import differentiate_rows, differentiate_turned, put_targets, put_weights
 from .losses import is_right
-from .narrow import new_lines, score_lines, turn_rows
+from .narrow import AHEAD, new_lines, prefetch_features, score_lines, turn_rows
 from .references import borrowed
 from .rows import ROWS_PER_BLOCK, NarrowRows, by_storage, scores
 from .vectors import lanes_of, load, load_as, spread, total
@@ -57,14 +57,16 @@ def put_labels(part, target, weight, n_outputs, turned):
     put_weights(part, weight, turned, n_outputs + 3)
 
 
-def _add_block(rows, part, coef, intercept, block, room, target, weight, loss, with_accuracy, sums):
+def _add_block(rows, part, coef, intercept, block, room, target, weight, loss, with_accuracy, sums, ahead):
     """`add_losses` of some rows."""
     scores(rows, part, coef, intercept, block, rows, part)
     return add_losses(part, block, room, target, weight, loss, with_accuracy, sums)
 
 
-def _add_block_narrow(rows, part, coef, intercept, block, room, target, weight, loss, with_accuracy, sums):
+def _add_block_narrow(rows, part, coef, intercept, block, room, target, weight, loss, with_accuracy, sums, ahead):
     """The same; the block has their features side by side."""
+    for i in ahead:
+        prefetch_features(rows, i)
     turn_rows(rows, part, intercept[:0], block)
     score_lines(block, part.size, coef, intercept, room.turned)
     put_labels(part, target, weight, intercept.size, room.turned)
@@ -92,8 +94,9 @@ def sum_losses(rows, index, target, weight, loss, coef, intercept, block, room, 
     sums = (0.0, 0.0, 0.0)
     for start in range(0, index.size, ROWS_PER_BLOCK):
         part = index[start : start + ROWS_PER_BLOCK]
+        ahead = index[start + AHEAD : start + AHEAD + part.size]
         how = target, weight, loss, with_accuracy
-        sums = add_block(rows, part, coef, intercept, block, room, *how, sums)
+        sums = add_block(rows, part, coef, intercept, block, room, *how, sums, ahead)
     return sums
 
 

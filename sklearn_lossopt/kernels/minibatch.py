@@ -7,7 +7,7 @@ import numpy as np
 from ._jit import helper, pass_kernel
 from .block_losses import LossRoom, differentiate_rows, differentiate_turned
 from .evaluate import add_losses, add_losses_turned, put_labels
-from .narrow import add_slopes, prefetch_features, score_lines, turn_rows
+from .narrow import AHEAD, add_slopes, prefetch_features, score_lines, turn_rows
 from .prefetch import prefetch
 from .references import borrowed
 from .rows import (
@@ -20,12 +20,11 @@ from .rows import (
 )
 from .steps import Average, Parameters, StepSettings, add_to_average, update_lines
 from .tiles import VECTOR_BYTES
-from .vectors import lanes_of, load, store, total
+from .vectors import lanes_of, load, spread, store, total
 
 # A block here is a vector's width of rows. With more, what is asked for of the next ones, which are anywhere,
 # comes in too long a burst, and wide rows leave the cache before their gradient is taken.
 ROWS_AT_ONCE = max(8, VECTOR_BYTES // 4)
-ROWS_AHEAD = 64  # from those visited to the ones that memory is asked for, where rows are a line or two of it
 
 
 class Geometry(NamedTuple):
@@ -49,8 +48,8 @@ class State(NamedTuple):
     lines : dense: all outputs; CSR: room for the list of touched features, and one more.
     slot : CSR: where each feature's gradient is, counted over the pass; -1 if it has not been touched.
     places : CSR: room for the slots of a row's features, some at a time.
-    block : dense: `rows.new_block`; CSR: None.
-    slopes, block_scores : (ROWS_PER_BLOCK, n_outputs).
+    block : dense: `rows.new_block`; else None.
+    slopes, block_scores : (ROWS_PER_BLOCK, n_outputs); narrow: a vector a line, and `narrow.new_lines`.
     loss_room : from `block_losses.new_room`.
     coef_before, intercept_before : the model that the pass begins with, whose loss it takes. CSR: none.
     average, intercept_average : of `coef` and `intercept`, empty if none is wanted.
@@ -143,16 +142,31 @@ def _weigh(part, weight, batch_size, slopes, slope_sum):
 
 
 @helper
-def _weigh_turned(n_rows, batch_size, turned, slope_sum):
-    """The same of slopes side by side."""
-    n_outputs = slope_sum.size
+def _weigh_turned(n_rows, n_outputs, batch_size, turned, sums):
+    """The same of slopes side by side; their sums, too, are a vector each, for `_add_up_narrow`."""
     width = turned.shape[1]
-    for i in range(0, n_rows, lanes_of(turned)):
+    lanes = lanes_of(turned)
+    for i in range(0, n_rows, lanes):
         share = load(turned, (n_outputs + 3) * width + i) / batch_size
         for k in range(n_outputs):
             here = load(turned, k * width + i) * share
             store(turned, k * width + i, here)
-            slope_sum[k] += total(here)
+            store(sums, k * lanes, load(sums, k * lanes) + here)
+
+
+def _add_up(rows, slopes, slope_sum):
+    """Sums of slopes are complete."""
+
+
+def _add_up_narrow(rows, slopes, slope_sum):
+    """Add up the vectors of sums of slopes, which become 0."""
+    lanes = lanes_of(slopes)
+    for k in range(slope_sum.size):
+        slope_sum[k] += total(load(slopes, k * lanes))
+        store(slopes, k * lanes, spread(0, slopes))
+
+
+add_up = by_storage(_add_up, _add_up, _add_up_narrow)
 
 
 class Visit(NamedTuple):
@@ -198,7 +212,7 @@ def _visit_narrow(rows, order, begin, end, visit, state, batch_size, sums, base,
     lines = state.block_scores
     n_outputs = state.coef.values.shape[0]
     part = order[begin:end]
-    for i in order[begin + ROWS_AHEAD : end + ROWS_AHEAD]:
+    for i in order[begin + AHEAD : end + AHEAD]:
         prefetch(target, i)
         prefetch(weight, i)
         prefetch_features(rows, i)
@@ -209,7 +223,7 @@ def _visit_narrow(rows, order, begin, end, visit, state, batch_size, sums, base,
         sums = add_losses_turned(part, room, n_outputs, target, loss, with_accuracy, sums)
     score_lines(lines, part.size, state.coef.values, state.intercept.values[0], room.turned)
     differentiate_turned(loss, part.size, n_outputs, False, room.losses, room.turned)
-    _weigh_turned(part.size, batch_size, room.turned, state.intercept.gradient[0])
+    _weigh_turned(part.size, n_outputs, batch_size, room.turned, state.slopes)
     add_slopes(rows, part, shift, room.turned, state.coef.gradient)
     return sums, n_touched
 
@@ -267,6 +281,7 @@ def minibatch_pass(
             end = min(begin + ROWS_AT_ONCE, stop)
             size = number(stop - start)
             sums, n_touched = visit_rows(rows, order, begin, end, visit, state, size, sums, base, n_touched)
+        add_up(rows, state.slopes, slope_sum)
         base += n_touched
         step = n_steps + batch + 1
         lines = lines_to_update(rows, state, n_touched)

@@ -6,10 +6,13 @@
 from ._jit import helper
 from .prefetch import prefetch
 from .rows import LINE, ROWS_PER_BLOCK, DenseRows, NarrowRows, aligned_zeros
+from .tiles import VECTOR_BYTES
 from .turned import gradient_tile, score_tile, turn_in
 from .vectors import lanes_of, load, padded_outputs, store
 
 MOST_FEATURES = 64
+AHEAD = 64  # rows from those visited to the ones that memory is asked for: some blocks
+HAS_MANY_REGISTERS = VECTOR_BYTES == 64  # for tiles of 16 outputs
 
 
 def as_narrow(rows):
@@ -26,14 +29,16 @@ def new_lines(rows):
 
 @helper
 def prefetch_features(rows, i):
-    """Ask for a row: of one line of memory or two, if need be, without a loop."""
-    n_features = rows.values.shape[1]
+    """Ask for a row, and for what the vector that a short row is loaded in reaches beside it."""
+    values = rows.values
+    n_features = values.shape[1]
+    step = LINE // values.itemsize
     first = i * n_features
-    last = first + n_features - 1
-    prefetch(rows.values, first)
-    for p in range(first + LINE // rows.values.itemsize, last, LINE // rows.values.itemsize):
-        prefetch(rows.values, p)
-    prefetch(rows.values, last)
+    last = first + max(n_features, lanes_of(values)) - 1
+    prefetch(values, first)
+    for p in range(first + step, last, step):
+        prefetch(values, p)
+    prefetch(values, last)
 
 
 @helper
@@ -43,7 +48,8 @@ def turn_rows(rows, part, shift, lines):
     width = lines.shape[1]
     lanes = lanes_of(lines)
     for i in range(0, part.size, lanes):
-        for j in range(0, n_features, lanes):
+        for at in range(0, n_features, lanes):
+            j = min(at, max(n_features - lanes, 0))  # the last ones again, as in `gradient_tile`
             turn_in(rows.values, part, i, part.size - i, j, n_features - j, lines, j, i)
         for j in range(shift.size):
             store(lines, j * width + i, load(lines, j * width + i) - shift[j])
@@ -57,7 +63,10 @@ def score_lines(lines, n_rows, coef, intercept, out):
         k = 0
         while k < n_outputs:
             left = n_outputs - k
-            if left >= 8:
+            if left >= 16 and HAS_MANY_REGISTERS:
+                score_tile(lines, i, coef, intercept, k, 16, out)
+                k += 16
+            elif left >= 8:
                 score_tile(lines, i, coef, intercept, k, 8, out)
                 k += 8
             elif left >= 4:
@@ -78,7 +87,10 @@ def add_slopes(rows, part, shift, slopes, gradient):
     k = 0
     while k < n_outputs:
         left = n_outputs - k
-        if left >= 8:
+        if left >= 16 and HAS_MANY_REGISTERS:
+            gradient_tile(rows.values, part, shift, slopes, gradient, k, 16)
+            k += 16
+        elif left >= 8:
             gradient_tile(rows.values, part, shift, slopes, gradient, k, 8)
             k += 8
         elif left >= 4:

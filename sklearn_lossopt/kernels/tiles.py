@@ -59,7 +59,7 @@ class VectorCode:
     def first_lanes(self, n):
         """Mask of the first n lanes."""
         numbers = ir.Constant(ir.VectorType(n.type, self.lanes), list(range(self.lanes)))
-        return self.builder.icmp_signed("<", numbers, self._in_all_lanes(n))
+        return self.builder.icmp_signed("<", numbers, self.in_all_lanes(n))
 
     def load(self, matrix, pointer, mask=None):
         """What is at a place of a matrix; 0 in the lanes that the mask leaves out."""
@@ -81,7 +81,7 @@ class VectorCode:
         name = f"masked.store.{self.suffix}.p0{self.suffix}"
         self._call(name, ir.VoidType(), vector, pointer, LANE_NUMBER(matrix.n_bytes), mask)
 
-    def _in_all_lanes(self, value):
+    def in_all_lanes(self, value):
         kind = ir.VectorType(value.type, self.lanes)
         nothing = ir.Constant(kind, ir.Undefined)
         one = self.builder.insert_element(nothing, value, LANE_NUMBER(0))
@@ -91,7 +91,7 @@ class VectorCode:
     def spread(self, pointer):
         """A vector of the number at a pointer, in all lanes."""
         number = self.builder.load(pointer)
-        return self._in_all_lanes(
+        return self.in_all_lanes(
             number if number.type == self.number else self.builder.fpext(number, self.number)
         )
 

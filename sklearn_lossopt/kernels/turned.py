@@ -217,16 +217,23 @@ def _gradient_tile(typing_context, values, index, shift, slopes, gradient, k, n_
         zero, lanes = k.type(0), k.type(vectors.lanes)
         n = n_outputs.literal_value
         factors = s.rows(k, n, zero)
-        with cgutils.for_range_slice(builder, zero, x.width, lanes, zero.type) as (j, _):
+        # The last vector goes over some features again, which count once: loaded where others are beside it,
+        # it would wait for memory that belongs to another row.
+        last = builder.sub(x.width, lanes)
+        last = builder.select(builder.icmp_signed(">", last, zero), last, zero)
+        with cgutils.for_range_slice(builder, zero, x.width, lanes, zero.type) as (at, _):
+            j = builder.select(builder.icmp_signed("<", at, last), at, last)
             mask = vectors.first_lanes(builder.sub(x.width, j))
-            nowhere = builder.select(has_origin, builder.sub(x.width, j), zero)
-            less = vectors.load(x, builder.gep(origin.data, [j]), vectors.first_lanes(nowhere))
+            is_done = vectors.first_lanes(builder.sub(at, j))
+            new = builder.and_(mask, builder.not_(is_done))
+            with_origin = builder.and_(new, vectors.in_all_lanes(has_origin))
+            less = vectors.load(x, builder.gep(origin.data, [j]), with_origin)
             places = g.rows(k, n, j)
             sums = [vectors.variable() for _ in places]
             for place, total in zip(places, sums, strict=True):
                 builder.store(vectors.load(g, place, mask), total)
             with cgutils.for_range(builder, which.size, intp=zero.type) as loop:
-                here = builder.fsub(vectors.load(x, x.row(which[loop.index], j), mask), less)
+                here = builder.fsub(vectors.load(x, x.row(which[loop.index], j), new), less)
                 for factor, total in zip(factors, sums, strict=True):
                     vectors.add_product(total, here, vectors.spread(builder.gep(factor, [loop.index])))
             for place, total in zip(places, sums, strict=True):
