@@ -12,6 +12,7 @@ from scipy import sparse
 
 from ._blas import openblas_threads
 from .kernels._jit import is_kept
+from .kernels.narrow import as_narrow
 from .kernels.predict import classify_rows, new_room, score_rows, weigh_classes, weigh_pairs
 from .kernels.rows import CSRRows, DenseRows, read_only
 from .problem import as_rows
@@ -19,6 +20,7 @@ from .problem import as_rows
 PLAIN = (np.ndarray, np.memmap)  # others have a mind of their own
 # Products of X and coefficients from which kernels are quicker: fewer take as long as to call them.
 MANY = 2_000_000
+SIDE_BY_SIDE = 6  # scores of a row from which on they are sooner there from rows side by side
 # Rough nanoseconds of a product, dense and CSR, and of a thread's work that is worth starting it.
 DENSE_TERM, CSR_TERM, LONG_WORK = 0.05, 0.4, 4e6
 
@@ -81,7 +83,8 @@ class ManyRows:
     def scores(self):
         """Scores, (n_samples,) of one output, else (n_samples, n_outputs)."""
         out = np.empty((len(self.index), len(self.intercept)), self.coef.dtype)
-        if not self._run(score_rows, (), out, has_room=False):
+        rows = as_narrow(self.rows) if len(self.intercept) >= SIDE_BY_SIDE else self.rows
+        if not self._run(score_rows, rows, (), out):
             return None
         return out.ravel() if out.shape[1] == 1 else out
 
@@ -91,7 +94,7 @@ class ManyRows:
             scores = self.scores()
             return None if scores is None else (scores > 0).astype(np.intp)
         out = np.empty(len(self.index), np.intp)
-        return out if self._run(classify_rows, (), out) else None
+        return out if self._run(classify_rows, as_narrow(self.rows), (), out) else None
 
     def probabilities(self, divisor, is_log):
         """The softmax of scores / divisor, (n_samples, n_classes), or its logarithm."""
@@ -103,15 +106,16 @@ class ManyRows:
             weigh_pairs(scores, float(divisor), is_log, out)
             return out
         out = np.empty((len(self.index), len(self.intercept)), self.coef.dtype)
-        return out if self._run(weigh_classes, (float(divisor), is_log), out) else None
+        rows = as_narrow(self.rows)
+        return out if self._run(weigh_classes, rows, (float(divisor), is_log), out) else None
 
-    def _run(self, kernel, settings, out, has_room=True):
+    def _run(self, kernel, rows, settings, out):
         """Run a kernel on parts of the rows side by side: the parts do not change what it makes of a row."""
 
         def run(part):
-            room = (new_room(len(self.intercept), self.coef.dtype),) if has_room else ()
+            room = new_room(rows, len(self.intercept), self.coef.dtype)
             here = out[part[0] : part[-1] + 1]
-            return kernel(self.rows, part, self.coef, self.intercept, *settings, *room, here)
+            return kernel(rows, part, self.coef, self.intercept, *settings, room, here)
 
         if self.n_threads == 1:
             return run(self.index)

@@ -11,11 +11,10 @@ from typing import NamedTuple
 import numpy as np
 from scipy import sparse
 
-from .kernels import losses
+from .kernels import losses, predict
 from .kernels.evaluate import new_room, sum_losses, sum_sizes
 from .kernels.moments import sum_moments
 from .kernels.narrow import as_narrow
-from .kernels.predict import score_rows
 from .kernels.rows import CSRRows, DenseRows, read_only
 from .penalties import ElasticNet
 
@@ -153,7 +152,8 @@ class Problem:
     def scores(self, model):
         """Scores of the rows in use: (n, n_outputs), or (n,) with one output."""
         out = np.empty((len(self.index), self.n_outputs), self.dtype)
-        score_rows(self.rows, self.index, *model, out)
+        room = predict.new_room(self.rows, self.n_outputs, self.dtype)
+        predict.score_rows(self.rows, self.index, *model, room, out)
         return out[:, 0] if self.n_outputs == 1 else out
 
     def take(self, index):

@@ -12,8 +12,9 @@ import numpy as np
 
 from ._jit import helper, kernel
 from .block_losses import FEW
+from .narrow import AHEAD, new_lines, prefetch_features, score_lines, turn_rows
 from .references import borrowed
-from .rows import ROWS_PER_BLOCK, aligned_zeros, scores
+from .rows import ROWS_PER_BLOCK, NarrowRows, aligned_zeros, by_storage, scores
 from .turned import turn, turn_back
 from .vectors import (
     exp,
@@ -43,38 +44,84 @@ class Room(NamedTuple):
     """Memory for a block, made in Python: `new_room`."""
 
     scores: np.ndarray  # (ROWS_PER_BLOCK, n_outputs), padded to whole vectors where there are many outputs
-    turned: np.ndarray  # (n_outputs + 1 or more, ROWS_PER_BLOCK) where there are few, else no lines
+    turned: np.ndarray  # (n_outputs + 1 or more, ROWS_PER_BLOCK) where they lie side by side, else no lines
     masses: np.ndarray  # (ROWS_PER_BLOCK,), float64
     places: np.ndarray  # 0, 1, 2, ...: a line of the scores
+    lines: np.ndarray  # `narrow.new_lines`, or no lines
 
 
-def new_room(n_outputs, dtype):
-    """What kernels for three outputs or more need."""
-    is_few = n_outputs <= FEW
-    width = n_outputs if is_few else padded_outputs(n_outputs, dtype)
+def new_room(rows, n_outputs, dtype):
+    """What the kernels need."""
+    is_narrow = isinstance(rows, NarrowRows)
+    is_turned = n_outputs <= FEW or is_narrow
+    width = n_outputs if is_turned else padded_outputs(n_outputs, dtype)
     return Room(
         aligned_zeros((ROWS_PER_BLOCK, width), dtype),
-        aligned_zeros((padded_outputs(n_outputs + 1, dtype) if is_few else 0, ROWS_PER_BLOCK), dtype),
+        aligned_zeros((padded_outputs(n_outputs + 1, dtype) if is_turned else 0, ROWS_PER_BLOCK), dtype),
         aligned_zeros((ROWS_PER_BLOCK,), np.float64),
         np.arange(width, dtype=dtype),
+        new_lines(rows) if is_narrow else aligned_zeros((0, 0), dtype),
     )
 
 
+def _put_scores(rows, index, start, stop, coef, intercept, room):
+    """Put the scores of rows index[start:stop] where `room` wants them."""
+    ahead = index[stop : stop + ROWS_PER_BLOCK]
+    scores(rows, index[start:stop], coef, intercept, room.scores, rows, ahead)
+    if len(room.turned) > 0:
+        turn(room.scores, stop - start, room.turned)
+
+
+def _put_scores_narrow(rows, index, start, stop, coef, intercept, room):
+    """The same: side by side."""
+    for i in index[start + AHEAD : stop + AHEAD]:
+        prefetch_features(rows, i)
+    turn_rows(rows, index[start:stop], intercept[:0], room.lines)
+    score_lines(room.lines, stop - start, coef, intercept, room.turned)
+
+
+put_scores = by_storage(_put_scores, _put_scores, _put_scores_narrow)
+
+
+def _put_out(rows, index, start, stop, coef, intercept, room, out):
+    """Put the scores of rows index[start:stop] into rows of `out`; gives 0 if all are finite, else NaN."""
+    ahead = index[stop : stop + ROWS_PER_BLOCK]
+    scores(rows, index[start:stop], coef, intercept, out[start:stop], rows, ahead)
+    zeros = spread(0, out)
+    end = stop * intercept.size
+    for j in range(start * intercept.size, end, lanes_of(out)):
+        zeros = zeros + load_first(out, j, end - j, 0) * out.dtype.type(0)
+    return total(zeros)
+
+
+def _put_out_narrow(rows, index, start, stop, coef, intercept, room, out):
+    """The same."""
+    put_scores(rows, index, start, stop, coef, intercept, room)
+    turned = room.turned
+    zeros = spread(0, turned)
+    for i in range(0, stop - start, lanes_of(turned)):
+        for k in range(intercept.size):
+            zeros = zeros + load(turned, k * turned.shape[1] + i) * turned.dtype.type(0)
+    turn_back(turned, stop - start, out[start:stop])
+    return total(zeros)
+
+
+put_out = by_storage(_put_out, _put_out, _put_out_narrow)
+
+
 @kernel
-def score_rows(rows, index, coef, intercept, out):
-    """Put the scores of row index[i] into out[i]."""
-    rows, index, coef, intercept, out = borrowed((rows, index, coef, intercept, out))
-    n_outputs = intercept.size
-    lanes = lanes_of(out)
-    zeros = spread(out.dtype.type(0), out)
+def score_rows(rows, index, coef, intercept, room, out):
+    """Put the scores of row index[i] into out[i].
+
+    `room` is from `new_room`.
+    """
+    rows, index, coef, intercept = borrowed((rows, index, coef, intercept))
+    room, out = borrowed((room, out))
+    zeros = out.dtype.type(0)
     for start in range(0, index.size, ROWS_PER_BLOCK):
         stop = min(start + ROWS_PER_BLOCK, index.size)
-        ahead = index[stop : stop + ROWS_PER_BLOCK]
-        scores(rows, index[start:stop], coef, intercept, out[start:stop], rows, ahead)
-        end = stop * n_outputs
-        for j in range(start * n_outputs, end, lanes):
-            zeros = zeros + load_first(out, j, end - j, 0) * out.dtype.type(0)
-    return total(zeros) == 0
+        zeros += put_out(rows, index, start, stop, coef, intercept, room, out)
+    return zeros == 0
 
 
 @kernel
@@ -85,18 +132,17 @@ def classify_rows(rows, index, coef, intercept, room, out):
     """
     rows, index, coef, intercept = borrowed((rows, index, coef, intercept))
     room, out = borrowed((room, out))
-    block, turned, _, places = room
+    block, turned, _, places, _ = room
     n_outputs = intercept.size
     zeros = block.dtype.type(0)
     for start in range(0, index.size, ROWS_PER_BLOCK):
-        part = index[start : start + ROWS_PER_BLOCK]
-        ahead = index[start + part.size : start + 2 * part.size]
-        scores(rows, part, coef, intercept, block, rows, ahead)
-        here = out[start : start + part.size]
+        stop = min(start + ROWS_PER_BLOCK, index.size)
+        put_scores(rows, index, start, stop, coef, intercept, room)
+        here = out[start:stop]
         if len(turned) > 0:
-            zeros += _classify_turned(block, turned, here)
+            zeros += _classify_turned(turned, n_outputs, here)
             continue
-        for i in range(part.size):
+        for i in range(stop - start):
             here[i], zero = _place_of_highest(block[i], places, n_outputs)
             zeros += zero
     return zeros == 0
@@ -110,18 +156,17 @@ def weigh_classes(rows, index, coef, intercept, divisor, is_log, room, out):
     """
     rows, index, coef, intercept = borrowed((rows, index, coef, intercept))
     room, out = borrowed((room, out))
-    block, turned, masses, _ = room
+    block, turned, masses, _, _ = room
     factor = out.dtype.type(divisor)
     zeros = block.dtype.type(0)
     for start in range(0, index.size, ROWS_PER_BLOCK):
-        part = index[start : start + ROWS_PER_BLOCK]
-        ahead = index[start + part.size : start + 2 * part.size]
-        scores(rows, part, coef, intercept, block, rows, ahead)
-        here = out[start : start + part.size]
+        stop = min(start + ROWS_PER_BLOCK, index.size)
+        put_scores(rows, index, start, stop, coef, intercept, room)
+        here = out[start:stop]
         if len(turned) > 0:
-            zeros += _weigh_turned(block, turned, masses, factor, is_log, here)
+            zeros += _weigh_turned(turned, masses, factor, is_log, here)
             continue
-        for i in range(part.size):
+        for i in range(stop - start):
             zeros += _weigh_line(block[i], factor, is_log, here[i])
     return zeros == 0
 
@@ -162,7 +207,7 @@ def _limits(array):
     return number(-np.finfo(array.dtype).max / 4), number(end)
 
 
-# --------------------------------------------------- few outputs: rows lie side by side in vectors
+# --------------------------------------- few outputs, or features: rows lie side by side in vectors
 
 
 @helper
@@ -180,11 +225,10 @@ def _highest_turned(turned, n_outputs, i):
 
 
 @helper
-def _classify_turned(block, turned, out):
+def _classify_turned(turned, n_outputs, out):
     """Numbers of some rows' largest scores; gives 0 if all scores are finite, else NaN."""
-    n_rows, n_outputs, width = len(out), block.shape[1], turned.shape[1]
+    n_rows, width = len(out), turned.shape[1]
     number = turned.dtype.type
-    turn(block, n_rows, turned)
     one = spread(number(1), turned)
     zeros = one - one
     for i in range(0, n_rows, lanes_of(turned)):
@@ -202,12 +246,11 @@ def _classify_turned(block, turned, out):
 
 
 @helper
-def _weigh_turned(block, turned, masses, divisor, is_log, out):
+def _weigh_turned(turned, masses, divisor, is_log, out):
     """Softmaxes of some rows' scores over divisor, or logarithms; gives 0 if all are finite, else NaN."""
-    n_rows, n_outputs, width = len(out), block.shape[1], turned.shape[1]
+    n_rows, n_outputs, width = len(out), out.shape[1], turned.shape[1]
     number = turned.dtype.type
     least, end = _limits(turned)
-    turn(block, n_rows, turned)
     one = spread(number(1), turned)
     zeros = one - one
     for i in range(0, n_rows, lanes_of(turned)):
