@@ -42,6 +42,7 @@ LEAST_LOG = -60.0  # of p: exp stays a normal number in float32
 # A curvature taken too large only shortens a step; below this, steps would lose their digits.
 LEAST_CURVATURE = 1e-3
 ENOUGH = 0.03  # change of softmax's p after which another Newton step would bring nothing: measured
+NEAR_32, NEAR_64 = 0.015, 1e-4  # distances of a mass from 1 at which four terms of its logarithm's series do
 MOST_STEPS = 40  # of any root search; two or three are usual
 NEVER = -1e30  # a score that no rival has
 
@@ -207,6 +208,9 @@ def _ascend_softmax(scores, line, curvature, change, room):
     zero = number(0)
     n_outputs = line.size
     lanes = lanes_of(scores)
+    if n_outputs <= lanes:
+        _ascend_softmax_short(scores, line, curvature, change)
+        return
     p, logs = room[0], room[1]
     for k in range(0, n_outputs, lanes):
         log_p = load_first(line, k, n_outputs - k, number(LEAST_LOG))
@@ -218,15 +222,13 @@ def _ascend_softmax(scores, line, curvature, change, room):
     for _ in range(MOST_STEPS):
         mass = spread(zero, scores)
         pull = spread(zero, scores)
-        sums = spread(zero, scores)
         for k in range(0, n_outputs, lanes):
             q = load(p, k)
             curved = q * curvature
             share = q / (curved + one)
-            sums = sums + q
             mass = mass + share
-            pull = pull + share * (load(scores, k) - load(logs, k) - curved)
-        nu = (total(pull) - (one - total(sums))) / total(mass)
+            pull = pull + (share * (load(scores, k) - load(logs, k) - curved) + q)
+        nu = (total(pull) - one) / total(mass)
         moved = spread(zero, scores)
         for k in range(0, n_outputs, lanes):
             q = load(p, k)
@@ -246,11 +248,53 @@ def _ascend_softmax(scores, line, curvature, change, room):
         sums = sums + load(p, k)
     mass_of_p = total(sums)
     inverse = one / mass_of_p
-    log_total = number(math.log(mass_of_p))
+    log_total = _log_of_mass(mass_of_p, scores)
     for k in range(0, n_outputs, lanes):
         log_p = smallest(largest(load(logs, k) - log_total, number(LEAST_LOG)), zero)
         store_first(line, k, n_outputs - k, log_p)
         store(change, k, load(change, k) - load(p, k) * inverse)
+
+
+@helper
+def _ascend_softmax_short(scores, line, curvature, change):
+    """The same of as many outputs as a vector holds, which never leave the registers.
+
+    Rows wait for one another: a pass takes as long as this does from its first operation to its last.
+    """
+    number = scores.dtype.type
+    one = number(1)
+    zero = number(0)
+    n_outputs = line.size
+    logs = load_first(line, 0, n_outputs, number(LEAST_LOG))
+    p = keep_first(exp(logs), n_outputs)
+    before = p
+    z = load_first(scores, 0, n_outputs, number(NEVER)) + p * curvature
+    for _ in range(MOST_STEPS):
+        curved = p * curvature
+        share = one / (curved + one)
+        gap = z - logs - curved
+        weight = p * share
+        nu = (total(weight * gap + p) - one) / total(weight)
+        logs = smallest(largest(logs + (gap - nu) * share, number(LEAST_LOG)), zero)
+        new = keep_first(exp(logs), n_outputs)
+        step = new - p
+        p = new
+        if total(step * step) < number(ENOUGH * ENOUGH):
+            break
+    mass = total(p)
+    logs = smallest(largest(logs - _log_of_mass(mass, scores), number(LEAST_LOG)), zero)
+    store_first(line, 0, n_outputs, logs)
+    store(change, 0, before - p * (one / mass))
+
+
+@helper
+def _log_of_mass(mass, scores):
+    """Its logarithm, by its series where the last step has left it near 1, to a tenth of a rounding."""
+    number = scores.dtype.type
+    above = mass - number(1)
+    if abs(above) < number(NEAR_32 if scores.itemsize == 4 else NEAR_64):
+        return above * (number(1) - above * (number(0.5) - above * (number(1 / 3) - above * number(0.25))))
+    return number(math.log(mass))
 
 
 @helper
