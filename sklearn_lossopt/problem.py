@@ -137,9 +137,7 @@ class Problem:
         """Objective, data loss and (on demand, else 0) accuracy of a model on the rows in use."""
         rows = as_narrow(self.rows)
         room = new_room(rows, self.n_outputs, self.dtype)
-        sums = sum_losses(
-            rows, self.index, self.target, self.weight, self.loss, *model, *room, with_accuracy
-        )
+        sums = sum_losses(rows, self.index, self.target, self.weight, self.loss, *model, *room, with_accuracy)
         return self.evaluation(sums, model)
 
     def evaluation(self, sums, model):

@@ -11,7 +11,6 @@ from .losses import (
     LOGISTIC,
     SOFTMAX,
     SQUARED,
-    WESTON_WATKINS,
     differentiate,
     differentiate_softmax,
 )
@@ -34,9 +33,14 @@ from .vectors import (
     where_positive,
 )
 
-# So few outputs, at most, are quicker side by side with those of other rows: by themselves they fill a vector
-# or two, whose sums over its lanes each row would wait for. Measured with AVX-512 and AVX2.
-FEW = 24
+# Vectors of outputs, at most, that are quicker side by side with those of other rows: by themselves each row
+# would wait for sums over the lanes of its own. Measured with AVX-512 and AVX2.
+FEW = 6
+
+
+def are_few(n_outputs, dtype):
+    """Whether rows' scores are to lie side by side."""
+    return n_outputs <= FEW * padded_outputs(1, dtype)
 
 
 class LossRoom(NamedTuple):
@@ -48,7 +52,7 @@ class LossRoom(NamedTuple):
 
 def new_room(n_outputs, dtype, beside=False):
     """What `differentiate_rows` needs; or `differentiate_turned`, for scores that lie side by side."""
-    is_few = 1 < n_outputs <= FEW or beside
+    is_few = beside or (n_outputs > 1 and are_few(n_outputs, dtype))
     lines = max(n_outputs + 4, padded_outputs(n_outputs, dtype)) if is_few else 0
     return LossRoom(np.zeros(2 * ROWS_PER_BLOCK), aligned_zeros((lines, ROWS_PER_BLOCK), dtype))
 
@@ -181,13 +185,13 @@ def _hinges_turned(squared, shape, n_rows, n_outputs, turned):
         values = zero
         slopes = zero
         for k in range(n_outputs):
-            excess = choose(target, k, zero, largest(load(turned, k * width + i) + base, zero))
+            excess = choose(target, k, zero, largest(zero, load(turned, k * width + i) + base))  # a NaN stays
             slope = excess * number(2) if squared else where_positive(excess, one)
             values = values + (excess * excess if squared else excess)
             slopes = slopes + slope
             store(turned, k * width + i, slope)
         if shape == HINGE:
-            violation = largest(zero, one - own)  # where that is NaN it stays so
+            violation = largest(zero, one - own)
             values = values + (violation * violation if squared else violation)
             slopes = violation * number(2) if squared else where_positive(violation, one)
         for k in range(n_outputs):
@@ -214,7 +218,7 @@ def _rivals_turned(squared, n_rows, n_outputs, turned):
             rival = choose(target, k, best, here)
             which = which + where_positive(rival - best, one) * (number(k) - which)
             best = largest(rival, best)
-        violation = largest(zero, best - own + one)  # where that is NaN it stays so
+        violation = largest(zero, best - own + one)  # a NaN stays
         slope = violation * number(2) if squared else where_positive(violation, one)
         for k in range(n_outputs):
             store(turned, k * width + i, choose(which, k, slope, choose(target, k, zero - slope, zero)))
@@ -238,7 +242,7 @@ def _margins_turned(is_logistic, squared, n_rows, turned):
             share = where_positive(margin, small) + (one - where_positive(margin, one))
             slope = share / (one + small)
         else:
-            violation = largest(zero, one - margin)  # where that is NaN it stays so
+            violation = largest(zero, one - margin)  # a NaN stays
             value = violation * violation if squared else violation
             slope = violation * number(2) if squared else where_positive(violation, one)
         store(turned, i, zero - sign * slope)

@@ -2,22 +2,24 @@
 
 import numpy as np
 
+from . import block_losses
 from ._jit import helper, kernel
 from .ascent import conjugate, read_dual
-from .block_losses import differentiate_logistic_rows
+from .block_losses import differentiate_logistic_rows, differentiate_turned, put_targets
 from .losses import LOGISTIC, differentiate
 from .references import borrowed
 from .rows import ROWS_PER_BLOCK, add_gradient, aligned_zeros, scores
+from .turned import turn
 from .vectors import lanes_of, load, load_first, log, log1p, padded_outputs, store
 
 
 def new_room(n_outputs):
-    """Memory for a block's scores, for its dual vectors padded to whole vectors, and two numbers a row."""
+    """Memory for a block's scores, for its dual vectors padded to whole vectors, and for its losses."""
     width = padded_outputs(n_outputs, np.float64)
     return (
         aligned_zeros((ROWS_PER_BLOCK, n_outputs), np.float64),
         aligned_zeros((ROWS_PER_BLOCK, width), np.float64),
-        aligned_zeros((2 * ROWS_PER_BLOCK,), np.float64),
+        block_losses.new_room(n_outputs, np.float64),
     )
 
 
@@ -33,7 +35,9 @@ def bound_terms(rows, index, target, weight, loss, coef, intercept, dual, move, 
     rows, index, target, weight = borrowed((rows, index, target, weight))
     coef, intercept, dual, move, gradient = borrowed((coef, intercept, dual, move, gradient))
     keep, mixed = move
-    block, slopes, numbers = borrowed(room)
+    block, slopes, (numbers, turned) = borrowed(room)
+    n_outputs = intercept.size
+    is_turned = len(turned) > 0
     losses = 0.0
     conjugates = 0.0
     gaps = 0.0
@@ -46,6 +50,10 @@ def bound_terms(rows, index, target, weight, loss, coef, intercept, dual, move, 
             losses += here[0]
             conjugates += here[1]
         else:
+            if is_turned:
+                turn(block, part.size, turned)
+                put_targets(part, target, turned, n_outputs)
+                differentiate_turned(loss, part.size, n_outputs, True, numbers, turned)
             for i in range(part.size):
                 row = part[i]
                 y = target[row]
@@ -53,9 +61,10 @@ def bound_terms(rows, index, target, weight, loss, coef, intercept, dual, move, 
                 a = slopes[i]
                 read_dual(loss, dual[row], y, keep[y], mixed, a)
                 product = 0.0
-                for k in range(0 if wants_gradient else intercept.size):
+                for k in range(0 if wants_gradient else n_outputs):
                     product += a[k] * block[i, k]
-                value, conjugated = differentiate(loss, block[i], y), conjugate(loss, a, y)
+                value = numbers[i] if is_turned else differentiate(loss, block[i], y)
+                conjugated = conjugate(loss, a, y)
                 losses += w * value
                 conjugates += w * conjugated
                 gaps += 0.0 if wants_gradient else w * (value + conjugated + product)

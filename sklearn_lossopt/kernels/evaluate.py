@@ -63,7 +63,9 @@ def _add_block(rows, part, coef, intercept, block, room, target, weight, loss, w
     return add_losses(part, block, room, target, weight, loss, with_accuracy, sums)
 
 
-def _add_block_narrow(rows, part, coef, intercept, block, room, target, weight, loss, with_accuracy, sums, ahead):
+def _add_block_narrow(
+    rows, part, coef, intercept, block, room, target, weight, loss, with_accuracy, sums, ahead
+):
     """The same; the block has their features side by side."""
     for i in ahead:
         prefetch_features(rows, i)

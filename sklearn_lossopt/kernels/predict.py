@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ._jit import helper, kernel
-from .block_losses import FEW
+from .block_losses import are_few
 from .narrow import AHEAD, new_lines, prefetch_features, score_lines, turn_rows
 from .references import borrowed
 from .rows import ROWS_PER_BLOCK, NarrowRows, aligned_zeros, by_storage, scores
@@ -53,7 +53,7 @@ class Room(NamedTuple):
 def new_room(rows, n_outputs, dtype):
     """What the kernels need."""
     is_narrow = isinstance(rows, NarrowRows)
-    is_turned = n_outputs <= FEW or is_narrow
+    is_turned = are_few(n_outputs, dtype) or is_narrow
     width = n_outputs if is_turned else padded_outputs(n_outputs, dtype)
     return Room(
         aligned_zeros((ROWS_PER_BLOCK, width), dtype),

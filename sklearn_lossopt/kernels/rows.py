@@ -83,7 +83,7 @@ def read_only(array):
 
 
 def by_storage(dense, csr, narrow=None):
-    """Make a function that is one of these, by the type of its first argument; None: narrow ones are as dense.
+    """Make a function that is one of these, by the type of its first argument; narrow rows may be as dense.
 
     They are plain functions with the same arguments; within kernels Numba chooses while it compiles.
     """

@@ -112,7 +112,7 @@ def _turn_in(typing_context, source, index, r, n_rows, c, n_columns, target, i, 
 
 
 def _turn_in_numpy(source, index, r, n_rows, c, n_columns, target, i, j):
-    """Put a square of rows index[r], ... (None: r, ...) of a matrix, from column c on, into lines i, ..., from j.
+    """Put a square of rows index[r], ... (None: r, ...), from column c on, into lines i, ..., from column j on.
 
     As many as a vector has lanes: rows beyond `n_rows` are the last again, columns beyond `n_columns` are 0.
     """
@@ -150,10 +150,10 @@ def _turn_out(typing_context, source, r, n_rows, c, n_columns, target):
 
 
 def _turn_out_numpy(source, r, n_rows, c, n_columns, target):
-    """Put a square of lines r, ... of a matrix, from column c on, into rows c, ... of another, from column r on.
+    """Put a square of lines r, ..., from column c on, into rows c, ... of a matrix, from column r on.
 
-    As many as a vector has lanes, but only `n_columns` columns and, where that is quick, `n_rows` lines: elsewhere
-    there must be as many as lanes.
+    As many as a vector has lanes, but only `n_columns` columns and, where that is quick, `n_rows` lines:
+    elsewhere there must be as many as lanes.
     """
     lanes = lanes_of(target)
     n_rows, n_columns = min(n_rows, lanes), min(n_columns, lanes)

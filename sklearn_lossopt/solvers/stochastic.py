@@ -6,8 +6,8 @@ import numpy as np
 
 from ..kernels import block_losses, losses, steps
 from ..kernels.minibatch import Geometry, State, minibatch_pass
-from ..kernels.order import shuffled
 from ..kernels.narrow import as_narrow, new_lines
+from ..kernels.order import shuffled
 from ..kernels.rows import ROWS_PER_BLOCK, NarrowRows, aligned_zeros, new_block
 from ..kernels.vectors import padded_outputs
 from ..problem import Model
@@ -282,7 +282,9 @@ def _new_arrays(problem, model, n_skipped):
         slot=np.full(n_listed, -1, number),
         places=np.empty(min(n_listed, PLACES), number),
         block=new_block(rows, problem.index),
-        slopes=np.zeros((n_outputs, padded_outputs(1, dtype)) if is_narrow else (ROWS_PER_BLOCK, n_outputs), dtype),
+        slopes=np.zeros(
+            (n_outputs, padded_outputs(1, dtype)) if is_narrow else (ROWS_PER_BLOCK, n_outputs), dtype
+        ),
         block_scores=new_lines(rows) if is_narrow else np.empty((ROWS_PER_BLOCK, n_outputs), dtype),
         loss_room=block_losses.new_room(n_outputs, dtype, beside=is_narrow),
         coef_before=aligned_zeros((0, 0) if n_listed else model.coef.shape, dtype),
