@@ -5,8 +5,8 @@ import numpy as np
 from . import block_losses
 from ._jit import helper, kernel
 from .ascent import conjugate, read_dual
-from .block_losses import differentiate_logistic_rows, differentiate_turned, put_targets
-from .losses import LOGISTIC, differentiate
+from .block_losses import differentiate_turned, put_targets
+from .losses import LOGISTIC
 from .references import borrowed
 from .rows import ROWS_PER_BLOCK, add_gradient, aligned_zeros, scores
 from .turned import turn
@@ -19,7 +19,7 @@ def new_room(n_outputs):
     return (
         aligned_zeros((ROWS_PER_BLOCK, n_outputs), np.float64),
         aligned_zeros((ROWS_PER_BLOCK, width), np.float64),
-        block_losses.new_room(n_outputs, np.float64),
+        block_losses.new_room(n_outputs, np.float64, beside=True),
     )
 
 
@@ -37,7 +37,6 @@ def bound_terms(rows, index, target, weight, loss, coef, intercept, dual, move, 
     keep, mixed = move
     block, slopes, (numbers, turned) = borrowed(room)
     n_outputs = intercept.size
-    is_turned = len(turned) > 0
     losses = 0.0
     conjugates = 0.0
     gaps = 0.0
@@ -45,15 +44,14 @@ def bound_terms(rows, index, target, weight, loss, coef, intercept, dual, move, 
     for start in range(0, index.size, ROWS_PER_BLOCK):
         part = index[start : start + ROWS_PER_BLOCK]
         scores(rows, part, coef, intercept, block, rows, part)
+        turn(block, part.size, turned)
+        put_targets(part, target, turned, n_outputs)
+        differentiate_turned(loss, part.size, n_outputs, True, numbers, turned)
+        for i in range(part.size):
+            losses += weight[part[i]] * numbers[i]
         if loss == LOGISTIC and wants_gradient:
-            here = logistic_terms(part, target, weight, dual, keep, block, slopes, numbers)
-            losses += here[0]
-            conjugates += here[1]
+            conjugates += logistic_conjugates(part, target, weight, dual, keep, slopes, numbers)
         else:
-            if is_turned:
-                turn(block, part.size, turned)
-                put_targets(part, target, turned, n_outputs)
-                differentiate_turned(loss, part.size, n_outputs, True, numbers, turned)
             for i in range(part.size):
                 row = part[i]
                 y = target[row]
@@ -63,11 +61,9 @@ def bound_terms(rows, index, target, weight, loss, coef, intercept, dual, move, 
                 product = 0.0
                 for k in range(0 if wants_gradient else n_outputs):
                     product += a[k] * block[i, k]
-                value = numbers[i] if is_turned else differentiate(loss, block[i], y)
                 conjugated = conjugate(loss, a, y)
-                losses += w * value
                 conjugates += w * conjugated
-                gaps += 0.0 if wants_gradient else w * (value + conjugated + product)
+                gaps += 0.0 if wants_gradient else w * (numbers[i] + conjugated + product)
                 scale_line(a, w)
         if wants_gradient:
             ahead = index[start + part.size : start + 2 * part.size]
@@ -76,16 +72,13 @@ def bound_terms(rows, index, target, weight, loss, coef, intercept, dual, move, 
 
 
 @helper
-def logistic_terms(part, target, weight, dual, keep, scores, slopes, numbers):
-    """The same of a block with logistic loss, in vectors of rows: weighted losses and conjugates."""
+def logistic_conjugates(part, target, weight, dual, keep, slopes, numbers):
+    """The same of a block with logistic loss, in vectors of rows: its weighted conjugates."""
     n_rows = part.size
-    losses = 0.0
     conjugates = 0.0
-    differentiate_logistic_rows(part, scores, target, numbers)
     for i in range(n_rows):
         row = part[i]
         y = target[row]
-        losses += weight[row] * numbers[i]
         u = np.float64(dual[row, 0])
         numbers[i] = u * keep[y, 0] if keep.size > 0 else u
         slopes[i, 0] = weight[row] * (numbers[i] if y == 1 else -numbers[i])
@@ -94,7 +87,7 @@ def logistic_terms(part, target, weight, dual, keep, scores, slopes, numbers):
         store(numbers, i, u * log(u) + (1.0 - u) * log1p(0.0 - u))  # 0 log 0 is 0
     for i in range(n_rows):
         conjugates += weight[part[i]] * numbers[i]
-    return losses, conjugates
+    return conjugates
 
 
 @helper

@@ -181,7 +181,7 @@ class Visit(NamedTuple):
 
 
 def _visit(rows, order, begin, end, visit, state, batch_size, sums, base, n_touched):
-    """Add the gradient of rows order[begin:end]; to `sums`, what the model gives that the pass begins with."""
+    """Add the gradient of rows order[begin:end]; and to `sums`, looking back, their losses."""
     target, weight, loss, shift, looks_back, with_accuracy = visit
     slopes, room = state.slopes, state.loss_room
     part = order[begin:end]
