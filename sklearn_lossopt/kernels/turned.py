@@ -112,7 +112,7 @@ def _turn_in(typing_context, source, index, r, n_rows, c, n_columns, target, i, 
 
 
 def _turn_in_numpy(source, index, r, n_rows, c, n_columns, target, i, j):
-    """Put a square of rows index[r], ... (None: r, ...), from column c on, into lines i, ..., from place j on.
+    """Put a square of rows index[r], ... (None: r, ...), from column c on, into lines i, ..., at place j.
 
     As many as a vector has lanes: rows beyond `n_rows` are the last again, columns beyond `n_columns` are 0.
     """
