@@ -81,7 +81,7 @@ def test_derivatives(loss, n_outputs, storage, dtype, fit_intercept, monkeypatch
     monkeypatch.setattr(margins, "BLOCK", 1000)  # less than 100 rows
     problem = problem_of(storage, loss, n_outputs, fit_intercept, dtype)
     state = started(problem)
-    assert len(state.objective.parts) == (1 if problem.is_sparse else 9)
+    assert len(state.objective.parts) == (1 if problem.is_sparse else 6)
     here, used = state.parameters, ~state.unused
     tight = {"rel": 1e-12, "abs": 1e-12} if dtype == np.float64 else {"rel": 1e-6, "abs": 1e-6}
     assert state.value == pytest.approx(naive(problem, state, here), **tight)
@@ -300,7 +300,7 @@ def started_at_zero(problem):
 def test_padding_of_the_last_line_has_room(n_features):
     problem = problem_of(lambda X: np.ascontiguousarray(X[:, :n_features]), losses.LOGISTIC, 1)
     objective = started_at_zero(problem).objective
-    n_rows, width = len(objective.places), objective.block.values.shape[1]
+    n_rows, width = len(objective.parts[0][1]), objective.shift.size
     assert objective.weighed.size >= (n_rows - 1) * (n_features + 1) + width
 
 

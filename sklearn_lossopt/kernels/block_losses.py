@@ -117,21 +117,28 @@ def differentiate_turned(loss, n_rows, n_outputs, wants_losses, losses, turned):
     if loss == SOFTMAX:
         _softmax_turned(n_rows, n_outputs, turned)
     elif n_outputs == 1:
-        _margins_turned(loss == LOGISTIC, squared, n_rows, turned)
+        margins_turned(loss == LOGISTIC, squared, n_rows, turned)
     elif shape == CRAMMER_SINGER:
         _rivals_turned(squared, n_rows, n_outputs, turned)
     else:
-        _hinges_turned(squared, shape, n_rows, n_outputs, turned)
+        hinges_turned(squared, shape, n_rows, n_outputs, turned)
     for i in range(0, n_rows if wants_losses else 0, lanes_of(losses)):
         value = load_as(turned, excess + i, width, 0, losses)
         if loss == SOFTMAX:
             value = value + log(load_as(turned, mass + i, width, 0, losses))
         elif loss == LOGISTIC:
-            # exp of a negative number only, which cannot overflow. A NaN margin stays in the loss: `largest`
-            # gives its second number where the two cannot be compared.
-            less = 0.0 - value
-            value = log1p(exp(0.0 - largest(value, less))) + largest(0.0, less)
+            value = softplus(0.0 - value)
         store(losses, i, value)
+
+
+@helper
+def softplus(x):
+    """log(1 + exp(x)) of a vector, float64.
+
+    exp of a negative number only, which cannot overflow. A NaN stays: `largest` gives its second number where
+    the two cannot be compared.
+    """
+    return log1p(exp(0.0 - largest(x, 0.0 - x))) + largest(0.0, x)
 
 
 @helper
@@ -166,7 +173,7 @@ def _softmax_turned(n_rows, n_outputs, turned):
 
 
 @helper
-def _hinges_turned(squared, shape, n_rows, n_outputs, turned):
+def hinges_turned(squared, shape, n_rows, n_outputs, turned):
     """Slopes replace the scores; a spare line gets the losses.
 
     One against the rest the target has a hinge of its own; else the rivals are measured from it.
@@ -226,7 +233,7 @@ def _rivals_turned(squared, n_rows, n_outputs, turned):
 
 
 @helper
-def _margins_turned(is_logistic, squared, n_rows, turned):
+def margins_turned(is_logistic, squared, n_rows, turned):
     """Slopes replace the only score; a spare line gets the losses, of logistic loss the margins."""
     lanes = lanes_of(turned)
     width = turned.shape[1]

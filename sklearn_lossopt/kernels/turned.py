@@ -14,7 +14,7 @@ from numba.extending import intrinsic
 
 from ._jit import helper
 from .tiles import LANE_NUMBER, List, Matrix, VectorCode
-from .vectors import HAS_QUICK_MASKS, lanes_of, load, store_first
+from .vectors import HAS_QUICK_MASKS, lanes_of, load, load_first, store, store_first
 
 PART = 16  # bytes: many processors are slower to move numbers from one part of a vector to another
 MOST_OUTPUTS = 8  # of a tile: powers of 2 up to it
@@ -262,6 +262,10 @@ def turn(rows, n_rows, lines):
     """Put some rows, whole ones of a matrix, side by side, a column in a line."""
     n_columns = rows.shape[1]
     lanes = lanes_of(lines)
+    if n_columns == 1:
+        for i in range(0, n_rows, lanes):
+            store(lines, i, load_first(rows, i, n_rows - i, 0))
+        return
     for i in range(0, n_rows, lanes):
         for k in range(0, n_columns, lanes):
             turn_in(rows, None, i, n_rows - i, k, n_columns - k, lines, k, i)

@@ -10,8 +10,8 @@ import numpy as np
 from scipy.special import expit
 
 from ..kernels import losses
-from ..kernels.margins import visit_margins, weigh_rows
-from ..kernels.rows import ROWS_PER_BLOCK, DenseRows, aligned_zeros, padded
+from ..kernels.margins import new_room, visit_margins, weigh_rows
+from ..kernels.rows import ROWS_PER_BLOCK, aligned_zeros, padded
 from .second_order import add_outer, add_sparse_outer, factor_of, signs, solve_with
 
 # Of logistic loss far from the optimum, Hessians are made of one row in so many, as long as these are so many
@@ -51,23 +51,20 @@ class MarginObjective:
         self.problem, self.state = problem, state
         n_outputs, n_columns = state.parameters.shape
         index = state.index
-        if problem.is_sparse:
-            self.parts = [(0, index)]
-            self.block, self.places = problem.rows, index
-            self.shift = self.scale = np.empty(0)
-        else:
+        size = len(index)
+        self.shift = self.scale = np.empty(0)
+        if not problem.is_sparse:
+            size = min(max(BLOCK // n_columns, ROWS_PER_BLOCK), len(index))
             width = padded(n_columns, np.float64)
-            size = min(max(BLOCK // width, ROWS_PER_BLOCK), len(index))
-            self.parts = [(start, index[start : start + size]) for start in range(0, len(index), size)]
-            self.block = DenseRows(aligned_zeros((size, width), np.float64))
-            self.places = np.arange(size, dtype=index.dtype)
             # A line goes on into the next ones by its padding, and so does the last.
             n_more = -(-(width - n_columns) // n_columns)
             self.weighed = aligned_zeros((size + n_more, n_columns), np.float64)
+            # What makes a 1 of the 0 behind a row's features.
             self.shift, self.scale = aligned_zeros((2, width), np.float64)
             self.shift[: n_columns - 1], self.scale[: n_columns - 1] = state.shift, state.scale
             self.shift[n_columns - 1], self.scale[n_columns - 1] = -1.0, problem.fit_intercept
-        self.room = aligned_zeros((ROWS_PER_BLOCK, n_outputs), np.float64), np.empty(2 * ROWS_PER_BLOCK)
+        self.parts = [(start, index[start : start + size]) for start in range(0, len(index), size)]
+        self.room = new_room(problem.rows, n_outputs)
         visit, hessian = times(problem)
         self.most_apart = min(4 * hessian / visit, MOST_APART, len(index) / (LEAST_ROWS * self._rarity()))
         shape = len(index), n_outputs
@@ -166,21 +163,17 @@ class MarginObjective:
         """The objective, its gradient, and the losses' Hessian by output (None for infinite `apart`)."""
         problem, state = self.problem, self.state
         coef, intercept = self._model(parameters)
-        gradient, total = aligned_zeros(coef.shape, np.float64), np.zeros(len(parameters))
-        out = (gradient, total, *self.room)
+        gradient, total = np.zeros(coef.shape), np.zeros(len(parameters))
         loss = 0.0
         n_columns = parameters.shape[1]
         blocks = None
         if math.isfinite(apart):
             blocks = [np.zeros((n_columns, n_columns), order="F") for _ in parameters]
         for start, part in self.parts:
-            places = self.places[: len(part)]
             loss += visit_margins(
                 problem.rows,
                 part,
                 start,
-                self.block,
-                places,
                 problem.target,
                 problem.share,
                 problem.loss,
@@ -190,10 +183,12 @@ class MarginObjective:
                 coef,
                 intercept,
                 (scores, self.curvature),
-                out,
+                gradient,
+                total,
+                self.room,
             )
             if blocks is not None:
-                blocks = [self._add_block(k, block, start, part, places) for k, block in enumerate(blocks)]
+                blocks = [self._add_block(k, block, start, part) for k, block in enumerate(blocks)]
         if blocks is not None:
             self.apart = apart
             if self.most_apart > 1:
@@ -204,23 +199,22 @@ class MarginObjective:
             slopes[:, :-1] += (gradient.T - np.outer(total, state.shift)) * state.scale
             slopes[:, -1] += total
         else:
-            slopes += gradient[:, :n_columns]
+            slopes += gradient
         slopes[:, state.unused] = 0
         return loss + state.penalty(parameters), slopes, blocks
 
     def _model(self, parameters):
-        """Parameters as the rows of `self.block` want them."""
-        if self.problem.is_sparse:
-            coef = parameters[:, :-1] * self.state.scale
-            free = parameters[:, -1] * self.problem.fit_intercept - coef @ self.state.shift
-            return np.ascontiguousarray(coef.T), free
-        coef = aligned_zeros((len(parameters), self.shift.size), np.float64)
-        coef[:, : parameters.shape[1]] = parameters
-        return coef, np.zeros(len(parameters))
+        """Parameters as a visit wants them."""
+        if not self.problem.is_sparse:
+            return parameters, np.zeros(len(parameters))
+        coef = parameters[:, :-1] * self.state.scale
+        free = parameters[:, -1] * self.problem.fit_intercept - coef @ self.state.shift
+        return np.ascontiguousarray(coef.T), free
 
-    def _add_block(self, k, block, start, part, places):
+    def _add_block(self, k, block, start, part):
         """Add the Hessian of an output by some rows: the lower triangle of a Fortran-ordered matrix."""
         if not self.problem.is_sparse:
-            n = weigh_rows(self.block, places, start, self.curvature, k, self.weighed)
+            where = self.problem.rows, part, start, self.shift, self.scale
+            n = weigh_rows(*where, self.curvature, k, self.weighed)
             return add_outer(block, self.weighed[:n], 1.0) if n else block
         return add_sparse_outer(block, self.problem, self.state, part, self.curvature, k)
