@@ -42,7 +42,7 @@ SOLVERS = {
 def storage(request, monkeypatch):
     """Dense rows of few features are as wide ones where a test asks for "dense"."""
     if request.param == "dense":
-        monkeypatch.setattr(narrow, "MOST_FEATURES", 0)
+        monkeypatch.setattr(narrow, "MOST_VECTORS", 0)
     return request.param
 
 

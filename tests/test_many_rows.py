@@ -17,9 +17,11 @@ from sklearn_lossopt._calibration import log_probabilities, probabilities
 from sklearn_lossopt._many_rows import ManyRows
 from sklearn_lossopt.kernels._jit import kernels
 from sklearn_lossopt.kernels.block_losses import are_few
-from sklearn_lossopt.kernels.narrow import MOST_FEATURES
+from sklearn_lossopt.kernels.narrow import MOST_VECTORS
+from sklearn_lossopt.kernels.vectors import padded_outputs
 
 FEW = max(n for n in range(200) if are_few(n, np.float64))
+WIDE = MOST_VECTORS * padded_outputs(1, np.float32) + 1
 N_OUTPUTS = [1, 3, 7, FEW, FEW + 1, 2 * FEW + 1]
 pytestmark = pytest.mark.skipif(numba.config.DISABLE_JIT, reason="without the compiler NumPy predicts")
 
@@ -30,7 +32,7 @@ def any_is_many(monkeypatch):
     monkeypatch.setattr(_many_rows, "openblas_threads", lambda: 1)
 
 
-def draw(n_outputs, dtype, storage="dense", n_rows=101, n_features=MOST_FEATURES + 5):
+def draw(n_outputs, dtype, storage="dense", n_rows=101, n_features=WIDE):
     rng = np.random.default_rng(n_outputs)
     n_features = 19 if storage == "narrow" else n_features
     X = rng.normal(size=(n_rows, n_features)).astype(dtype)

@@ -137,7 +137,7 @@ def test_fits_do_not_depend_on_how_rows_lie(estimator, solver, n_classes, batch_
     estimator.set_params(solver=solver, batch_size=batch_size, max_iter=4, tol=None, random_state=0)
     beside = estimator.fit(X, y, sample_weight=weight)
     coef, intercept, curve = beside.coef_, beside.intercept_, beside.loss_curve_
-    monkeypatch.setattr(narrow, "MOST_FEATURES", 0)
+    monkeypatch.setattr(narrow, "MOST_VECTORS", 0)
     alone = estimator.fit(X, y, sample_weight=weight)
     assert coef == pytest.approx(alone.coef_, rel=1e-8, abs=1e-10)
     assert intercept == pytest.approx(alone.intercept_, rel=1e-8, abs=1e-10)

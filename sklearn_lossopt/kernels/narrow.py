@@ -10,15 +10,17 @@ from .tiles import VECTOR_BYTES
 from .turned import gradient_tile, score_tile, turn_in
 from .vectors import lanes_of, load, padded_outputs, store
 
-MOST_FEATURES = 64
+MOST_VECTORS = 5  # of features, at most, from measurements with AVX-512 and AVX2
 AHEAD = 64  # rows from those visited to the ones that memory is asked for: some blocks
 HAS_MANY_REGISTERS = VECTOR_BYTES == 64  # for tiles of 16 outputs
 
 
 def as_narrow(rows):
     """The same rows, as `NarrowRows` where that is quicker."""
-    is_narrow = isinstance(rows, DenseRows) and rows.values.shape[1] <= MOST_FEATURES
-    return NarrowRows(rows.values) if is_narrow else rows
+    if not isinstance(rows, DenseRows):
+        return rows
+    most = MOST_VECTORS * padded_outputs(1, rows.values.dtype)
+    return NarrowRows(rows.values) if rows.values.shape[1] <= most else rows
 
 
 def new_lines(rows):
