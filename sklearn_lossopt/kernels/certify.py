@@ -122,6 +122,16 @@ def add_flows(loss, index, target, weight, dual, move, flows, room):
     keep, mixed = move
     _, slopes, _ = borrowed(room)
     width = flows.shape[1]
+    if dual.shape[1] == 1 and keep.size == 0:  # u itself, with the sign of its side
+        own, others = 0.0, 0.0
+        for i in index:
+            mass = weight[i] * np.float64(dual[i, 0])
+            of_class_1 = mass if target[i] == 1 else 0.0
+            own += of_class_1
+            others += mass - of_class_1
+        flows[1, 0] += own
+        flows[0, 0] -= others
+        return
     a = slopes[0]
     for i in index:
         y = target[i]
