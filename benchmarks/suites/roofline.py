@@ -3,10 +3,10 @@
 The bound is max(bytes / bandwidth, flops / peak). Bandwidth is that of summing an array far beyond the
 caches, peak that of a matrix product. Bytes are X once and what weights, gradient and optimizer state
 move beyond a second-level cache of 1 MB: each read and written once a step if all together exceed it;
-to predict sparse rows, whole cache lines read once for a run of rows that use as much, but for what the run
-before used. A multiply-add is two flops, an epoch two products with X (passes over dense rows take a third, for the
-objective). Seconds of an epoch are the difference of fits of 6 and of 2 passes. What a third-level cache
-holds moves faster than memory does, so ratios can fall below 1.
+to predict sparse rows, whole cache lines read once for a run of rows that use as much, but for what the
+run before used. A multiply-add is two flops, an epoch two products with X (passes over dense rows take a
+third, for the objective). Seconds of an epoch are the difference of fits of 6 and of 2 passes. What a
+third-level cache holds moves faster than memory does, so ratios can fall below 1.
 """
 
 import math
