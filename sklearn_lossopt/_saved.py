@@ -17,6 +17,8 @@ from .kernels.steps import Average, Parameters
 from .problem import Moments
 from .solvers.stochastic import MinibatchState
 
+# What a stream has learned; `slot` tells its storage. The rest of `State` is scratch.
+LEARNED = "coef", "intercept", "average", "intercept_average", "slot"
 VERSION_MARK = "_sklearn_lossopt_version"
 KIND = "_sklearn_lossopt_kind"  # the key that tells packed objects from dicts of the user's
 
@@ -47,6 +49,8 @@ def pack(value):
         parts = {name: getattr(value, name) for name in ("data", "indices", "indptr", "shape")}
     else:
         parts = value._asdict() if isinstance(value, tuple) else vars(value)
+    if kind is State:
+        parts = {name: parts[name] for name in LEARNED}
     if kind is Parameters:  # 0 between passes, and of a feature as long as a vector at least
         parts["gradient"] = value.gradient.shape, value.gradient.dtype.str
     return {KIND: kind.__name__, **{name: pack(part) for name, part in parts.items()}}
@@ -63,6 +67,8 @@ def unpack(value):
     if issubclass(kind, sparse.sparray | sparse.spmatrix):
         matrix = (parts["data"], parts["indices"], parts["indptr"])
         return kind(matrix, shape=parts["shape"])
+    if kind is State:
+        parts = dict.fromkeys(State._fields) | parts
     if kind is Parameters:
         parts["gradient"] = aligned_zeros(*parts["gradient"])
     if issubclass(kind, tuple):

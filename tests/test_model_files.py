@@ -111,6 +111,24 @@ def test_gradients_of_streams_are_not_saved():
     assert (again.partial_fit(X, y).coef_ == model.partial_fit(X, y).coef_).all()
 
 
+@pytest.mark.parametrize("n_features", [10, 200])
+@pytest.mark.parametrize("storage", [np.asarray, sparse.csr_array])
+@pytest.mark.parametrize("solver", ["momentum", "nesterov", "adam"])
+def test_a_stream_goes_on_with_scratch_of_its_own(solver, storage, n_features):
+    """A saved one may come from a machine with other vectors."""
+    rng = np.random.default_rng(0)
+    X, y = storage(rng.normal(size=(90, n_features)).astype(np.float32)), rng.integers(0, 9, 90)
+    model = SoftmaxClassifier(solver=solver, average=5, random_state=0).partial_fit(X, y, classes=range(9))
+    again, other = pickle.loads(pickle.dumps(model)), copy.deepcopy(model)
+    arrays = again._stream.state.arrays
+    assert arrays.loss_room is arrays.slopes is arrays.block_scores is arrays.coef_before is None
+    scratch = {"slopes": np.zeros((1, 1), np.float32), "block_scores": np.zeros((1, 1), np.float32)}
+    other._stream.state.arrays = other._stream.state.arrays._replace(**scratch)
+    model.partial_fit(X, y)
+    for stream in (again, other):
+        assert (stream.partial_fit(X, y).coef_ == model.coef_).all()
+
+
 def test_objects_of_the_user_travel(table):
     solver = TheirSolver(0.5)
     model = few_passes(SoftmaxClassifier(), solver=solver, class_weight={0: 2.0}).fit(*table)
@@ -155,7 +173,7 @@ def test_skops_has_to_trust_the_class_alone(estimator, make, table):
     assert (again.predict_proba(X) == model.predict_proba(X)).all()
     assert repr(again) == repr(model)
     if hasattr(model, "_stream"):  # the optimizer's memory travels too
-        X = X if model._stream.state.arrays.block else sparse.csr_array(X)
+        X = X if model._stream.state.arrays.slot.size == 0 else sparse.csr_array(X)
         assert (again.partial_fit(X, y).coef_ == model.partial_fit(X, y).coef_).all()
 
 

@@ -125,6 +125,23 @@ def test_a_loss_that_is_not_a_number_is_no_other_row_s(name):
     assert np.isfinite(room.losses[[0, 1, 3, 4]]).all()
 
 
+@pytest.mark.parametrize("name", KERNEL_LOSSES)
+def test_rows_that_a_vector_has_more_do_not_count(name):
+    """The last row has a loss of 0; at any other target it would overflow."""
+    number, _, n_classes = KERNEL_LOSSES[name]
+    n_outputs = 1 if n_classes == 2 else n_classes
+    room = new_room(n_outputs, np.float32, beside=True)
+    room.turned[:] = 0
+    y = np.full(17, n_classes - 1, np.int32)
+    y[:16] = 0
+    part = np.arange(17, dtype=np.int32)
+    differentiate_block(number, part[:16], y, n_outputs, True, *room)
+    room.turned[:n_outputs] = -1e30 if n_outputs > 1 else 1e30
+    room.turned[n_outputs - 1] = 1e30
+    differentiate_block(number, part[16:], y, n_outputs, True, *room)
+    assert room.losses[:4] == pytest.approx(np.zeros(4), abs=1e-30)
+
+
 @pytest.mark.parametrize("estimator", [SoftmaxClassifier(), LinearSVMClassifier()])
 @pytest.mark.parametrize("solver", ["sgd", "momentum", "nesterov", "adam"])
 @pytest.mark.parametrize("n_classes", [2, 5])

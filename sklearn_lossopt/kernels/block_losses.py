@@ -88,9 +88,12 @@ def _add_logarithms(n_rows, losses):
 
 @helper
 def put_targets(part, target, lines, k):
-    """Put the targets of some rows into a line, as numbers."""
-    for i in range(part.size):
+    """Put the targets of some rows into a line, as numbers; what a vector has more is the last one's."""
+    n_rows = part.size
+    for i in range(n_rows):
         lines[k, i] = target[part[i]]
+    for i in range(n_rows, -(-n_rows // lanes_of(lines)) * lanes_of(lines)):
+        lines[k, i] = lines[k, n_rows - 1]
 
 
 @helper
@@ -217,9 +220,9 @@ def _rivals_turned(squared, n_rows, n_outputs, turned):
     for i in range(0, n_rows, lanes):
         target = load(turned, n_outputs * width + i)
         own = load(turned, i)
-        best = spread(number(-np.inf), turned)
-        which = zero
-        for k in range(n_outputs):
+        best = choose(target, 0, load(turned, width + i), own)
+        which = choose(target, 0, one, zero)
+        for k in range(1, n_outputs):
             here = load(turned, k * width + i)
             own = choose(target, k, here, own)
             rival = choose(target, k, best, here)

@@ -17,7 +17,6 @@ from .tiles import LANE_NUMBER, List, Matrix, VectorCode
 from .vectors import HAS_QUICK_MASKS, lanes_of, load, load_first, store, store_first
 
 PART = 16  # bytes: many processors are slower to move numbers from one part of a vector to another
-MOST_OUTPUTS = 8  # of a tile: powers of 2 up to it
 
 
 # ------------------------------------------------------------------------------------- squares
@@ -165,7 +164,8 @@ def _turn_out_numpy(source, r, n_rows, c, n_columns, target):
 
 @intrinsic(prefer_literal=True)
 def _score_tile(typing_context, lines, i, coef, intercept, k, n_outputs, out):
-    if not (isinstance(n_outputs, types.IntegerLiteral) and all(map(_is_matrix, (lines, coef, out)))):
+    is_literal = isinstance(n_outputs, types.IntegerLiteral)
+    if not (is_literal and all(map(_is_matrix, (lines, coef, out))) and intercept.layout == "C"):
         return None
 
     def generate(context, builder, signature, arguments):
@@ -203,7 +203,8 @@ def _score_tile_numpy(lines, i, coef, intercept, k, n_outputs, out):
 
 @intrinsic(prefer_literal=True)
 def _gradient_tile(typing_context, values, index, shift, slopes, gradient, k, n_outputs):
-    if not (isinstance(n_outputs, types.IntegerLiteral) and all(map(_is_matrix, (values, slopes, gradient)))):
+    is_literal = isinstance(n_outputs, types.IntegerLiteral)
+    if not (is_literal and all(map(_is_matrix, (values, slopes, gradient))) and shift.layout == "C"):
         return None
 
     def generate(context, builder, signature, arguments):

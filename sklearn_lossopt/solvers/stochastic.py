@@ -118,12 +118,18 @@ class Minibatch:
         )
         goes_on = previous is not None and state.can_take_over(previous)
         if goes_on:
-            block = state.arrays.block  # its row numbers may have another width
             if n_skipped is not None:
                 # The stream's coefficients are the average; training goes on from what is averaged.
                 model = self._move_average(problem, previous, geometry)
                 state.n_skipped = previous.n_skipped
-            state.arrays = previous.arrays._replace(block=block)
+            # Scratch is new: that of a stream from another machine has the width of its vectors.
+            before, now = previous.arrays, state.arrays
+            state.arrays = now._replace(
+                coef=before.coef._replace(gradient=now.coef.gradient),
+                intercept=before.intercept,
+                average=before.average,
+                intercept_average=before.intercept_average,
+            )
             state.n_steps = previous.n_steps
             self._move_displacement(state, previous.geometry)
         self._place(problem, state, model, goes_on)
