@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ._jit import helper, kernel
+from ._jit import helper, kernel, pass_kernel
 from .block_losses import are_few
 from .narrow import AHEAD, new_lines, prefetch_features, score_lines, turn_rows
 from .references import borrowed
@@ -109,7 +109,7 @@ def _put_out_narrow(rows, index, start, stop, coef, intercept, room, out):
 put_out = by_storage(_put_out, _put_out, _put_out_narrow)
 
 
-@kernel
+@pass_kernel
 def score_rows(rows, index, coef, intercept, room, out):
     """Put the scores of row index[i] into out[i].
 
