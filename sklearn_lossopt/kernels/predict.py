@@ -124,7 +124,7 @@ def score_rows(rows, index, coef, intercept, room, out):
     return zeros == 0
 
 
-@kernel
+@pass_kernel
 def classify_rows(rows, index, coef, intercept, room, out):
     """Put the number of the largest score of row index[i] into out[i]: the first of equals.
 
@@ -148,7 +148,7 @@ def classify_rows(rows, index, coef, intercept, room, out):
     return zeros == 0
 
 
-@kernel
+@pass_kernel
 def weigh_classes(rows, index, coef, intercept, divisor, is_log, room, out):
     """Put the softmax of scores / divisor of row index[i] into out[i], or its logarithm.
 
