@@ -78,6 +78,16 @@ def test_automatic_rate_grid(tiny, monkeypatch):
         assert ratio == pytest.approx(10**power, rel=0.1)
 
 
+@pytest.mark.parametrize(("kept", "moved"), [(100, 4), (3, 5), (2, 7)])
+def test_lines_that_sparse_predictions_move(kept, moved, monkeypatch):
+    """Features 0 1, 0 2, 3, 1 2 and 0 of lines that a cache keeps so many of."""
+    monkeypatch.setattr(roofline, "L2", 64 * kept)
+    rows = [[0, 1], [0, 2], [3], [1, 2], [0]]
+    indptr = np.cumsum([0, *map(len, rows)])
+    X = sparse.csr_array((np.ones(indptr[-1]), np.concatenate(rows), indptr), shape=(5, 4))
+    assert roofline._lines_moved(X, 64) == moved
+
+
 def test_roofline(tiny, monkeypatch):
     limits = roofline.measure_machine(1 << 16, 32)
     monkeypatch.setattr(roofline, "measure_machine", lambda: limits)

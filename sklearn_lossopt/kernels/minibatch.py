@@ -48,8 +48,8 @@ class State(NamedTuple):
     lines : dense: all outputs; CSR: room for the list of touched features, and one more.
     slot : CSR: where each feature's gradient is, counted over the pass; -1 if it has not been touched.
     places : CSR: room for the slots of a row's features, some at a time.
-    block : dense: `rows.new_block`; else None.
-    slopes, block_scores : (ROWS_PER_BLOCK, n_outputs); narrow: a vector a line, and `narrow.new_lines`.
+    block : dense: `rows.new_block`; narrow: `narrow.new_lines`; CSR: None.
+    slopes, block_scores : (ROWS_PER_BLOCK, n_outputs); narrow: slopes' sums, a vector a line, and none.
     loss_room : from `block_losses.new_room`.
     coef_before, intercept_before : the model that the pass begins with, whose loss it takes. CSR: none.
     average, intercept_average : of `coef` and `intercept`, empty if none is wanted.
@@ -61,7 +61,7 @@ class State(NamedTuple):
     lines: np.ndarray
     slot: np.ndarray
     places: np.ndarray
-    block: tuple | None
+    block: tuple | np.ndarray | None
     slopes: np.ndarray
     block_scores: np.ndarray
     loss_room: LossRoom
@@ -209,7 +209,7 @@ def _visit_narrow(rows, order, begin, end, visit, state, batch_size, sums, base,
     """The same of rows side by side, once for both models."""
     target, weight, loss, shift, looks_back, with_accuracy = visit
     room = state.loss_room
-    lines = state.block_scores
+    lines = state.block
     n_outputs = state.coef.values.shape[0]
     part = order[begin:end]
     for i in order[begin + AHEAD : end + AHEAD]:

@@ -6,13 +6,13 @@
 from ._jit import helper
 from .prefetch import prefetch
 from .rows import LINE, ROWS_PER_BLOCK, DenseRows, NarrowRows, aligned_zeros
-from .tiles import VECTOR_BYTES
+from .tiles import N_REGISTERS
 from .turned import gradient_tile, score_tile, turn_in
 from .vectors import lanes_of, load, padded_outputs, store
 
 MOST_VECTORS = 5  # of features, at most, from measurements with AVX-512 and AVX2
 AHEAD = 64  # rows from those visited to the ones that memory is asked for: some blocks
-HAS_MANY_REGISTERS = VECTOR_BYTES == 64  # for tiles of 16 outputs
+HAS_MANY_REGISTERS = N_REGISTERS == 32  # for tiles of 16 outputs
 
 
 def as_narrow(rows):

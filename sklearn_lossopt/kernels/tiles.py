@@ -31,9 +31,9 @@ def _registers():
     return 16, 32 if "neon" in features else 16
 
 
-VECTOR_BYTES, _N_REGISTERS = _registers()
+VECTOR_BYTES, N_REGISTERS = _registers()
 TILE_OUTPUTS = 5
-TILE_ROWS = 4 if _N_REGISTERS == 32 else 2
+TILE_ROWS = 4 if N_REGISTERS == 32 else 2
 _TILE_VECTORS = TILE_ROWS  # of features, side by side in the tile of a gradient
 
 

@@ -287,11 +287,11 @@ def _new_arrays(problem, model, n_skipped):
         lines=np.arange(n_listed + 1 if n_listed else n_outputs, dtype=number),
         slot=np.full(n_listed, -1, number),
         places=np.empty(min(n_listed, PLACES), number),
-        block=new_block(rows, problem.index),
+        block=new_lines(rows) if is_narrow else new_block(rows, problem.index),
         slopes=np.zeros(
             (n_outputs, padded_outputs(1, dtype)) if is_narrow else (ROWS_PER_BLOCK, n_outputs), dtype
         ),
-        block_scores=new_lines(rows) if is_narrow else np.empty((ROWS_PER_BLOCK, n_outputs), dtype),
+        block_scores=np.empty((0 if is_narrow else ROWS_PER_BLOCK, n_outputs), dtype),
         loss_room=block_losses.new_room(n_outputs, dtype, beside=is_narrow),
         coef_before=aligned_zeros((0, 0) if n_listed else model.coef.shape, dtype),
         intercept_before=np.zeros(n_outputs, dtype),
