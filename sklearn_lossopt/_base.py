@@ -7,7 +7,7 @@ from numbers import Integral, Real
 import numpy as np
 from joblib import cpu_count
 from scipy import sparse
-from sklearn.utils import check_random_state
+from sklearn.utils import assert_all_finite, check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d, validate_data
 
@@ -281,7 +281,9 @@ class BaseLossClassifier(
 
         `before` are the classes of a warm start, or None.
         """
-        X, y, sample_weight, labels = self._check_data(X, y, sample_weight, reset=before is None)
+        X, y, sample_weight, labels = self._check_data(
+            X, y, sample_weight, reset=before is None, are_finite=False
+        )
         if not sample_weight.all():
             labels = np.unique(y[sample_weight > 0])
         factors = self._class_factors(y, labels, sample_weight)
@@ -299,6 +301,7 @@ class BaseLossClassifier(
             )
         factors = factors[factors > 0]
         problem = self._problem_of_labels(X, y, sample_weight, classes, factors)
+        self._check_finite(X, problem)
         return problem, classes, factors, _generator(self.random_state)
 
     def _finish(self, solution, *, in_stream=False):
@@ -319,15 +322,27 @@ class BaseLossClassifier(
         """The classes of an earlier fit, or None."""
         return getattr(self, "classes_", None)
 
-    def _check_data(self, X, y, sample_weight, *, reset, may_be_zero=False):
-        """Rows ready for the kernels, labels, float64 weights, the sorted labels without repetition."""
+    def _check_data(self, X, y, sample_weight, *, reset, may_be_zero=False, are_finite=True):
+        """Rows ready for the kernels, labels, float64 weights, the sorted labels without repetition.
+
+        ``are_finite=False`` leaves NaN and infinity in X to `_check_finite`.
+        """
         shape = np.shape(y) if isinstance(y, list | tuple) else getattr(y, "shape", ())
         if len(shape) == 2 and shape[1] > 1:
             raise ValueError(
                 f"y should be a 1d array of labels, got an array of shape {shape} instead. If it is "
                 "one-hot, pass y.argmax(axis=1); multilabel targets are not supported."
             )
-        X, y = validate_data(self, X, y, accept_sparse="csr", dtype=dtype_for(X), order="C", reset=reset)
+        X, y = validate_data(
+            self,
+            X,
+            y,
+            accept_sparse="csr",
+            dtype=dtype_for(X),
+            order="C",
+            ensure_all_finite=are_finite,
+            reset=reset,
+        )
         labels, counted = unique_labels(y)
         check_classification_targets(counted)
         return (
@@ -336,6 +351,19 @@ class BaseLossClassifier(
             check_weight(sample_weight, X, "sample_weight", may_be_zero=may_be_zero),
             labels,
         )
+
+    def _check_finite(self, X, problem):
+        """Refuse NaN and infinity in X, in scikit-learn's words.
+
+        The features' moments, which solvers need anyway, have read all that the problem uses; to look for
+        itself takes scikit-learn as long as they take.
+        """
+        if len(problem.index) == X.shape[0]:
+            with np.errstate(over="ignore", invalid="ignore"):
+                problem.count_moments(_n_threads(self.n_jobs))
+                if problem.moments.are_finite():
+                    return
+        assert_all_finite(X, estimator_name=type(self).__name__, input_name="X")
 
     def _check_validation(self, X_val, y_val, sample_weight_val, problem, classes, factors):
         """The problem of the validation rows, or None."""

@@ -4,13 +4,13 @@ A product of X and few coefficients is slow in BLAS, and what NumPy does with it
 after array, takes as long again. Kernels do it all while a block of rows is in the cache.
 """
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import sparse
 
 from ._blas import openblas_threads
+from ._threads import by_parts
 from .kernels._jit import is_kept
 from .kernels.narrow import as_narrow
 from .kernels.predict import classify_rows, new_room, score_rows, weigh_classes, weigh_pairs
@@ -117,10 +117,7 @@ class ManyRows:
             here = out[part[0] : part[-1] + 1]
             return kernel(rows, part, self.coef, self.intercept, *settings, room, here)
 
-        if self.n_threads == 1:
-            return run(self.index)
         try:
-            with ThreadPoolExecutor(self.n_threads) as pool:
-                return all(list(pool.map(run, np.array_split(self.index, self.n_threads))))
+            return all(by_parts(run, self.index, self.n_threads))
         except RuntimeError:  # the interpreter is about to end: no more threads
             return run(self.index)

@@ -9,13 +9,13 @@ For any dual point a within the loss's domain, with ``sum_i w_i a_i = 0`` if the
 from the dual variables themselves and at the very coefficients that the user gets.
 """
 
-from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
 from scipy.linalg import LinAlgError, solve
 
 from ._blas import one_thread
+from ._threads import by_parts
 from .kernels import losses
 from .kernels.certify import (
     add_duals,
@@ -79,17 +79,26 @@ def unmoved(n_outputs):
     return Move(np.empty((max(n_outputs, 2), 0)), np.empty(0))
 
 
-def guess_of_rows(problem, model, dual, index):
+def guess_of_rows(problem, model, dual, index, n_jobs=1):
     """Means over some rows of losses, and of what they are from the best dual variables for their scores.
 
     The latter is ``loss(s) + loss*(-a) + <s, a>`` of a row with scores s, which is never negative.
     """
-    weight, n_outputs = problem.share, problem.n_outputs
-    where = problem.rows, index, problem.target, weight, problem.loss
-    none = np.zeros((0, n_outputs))
-    loss, _, gap = bound_terms(*where, *model, dual, unmoved(n_outputs), none, new_room(n_outputs))
-    mass = weight[index].sum()
+    loss, _, gap, _ = _terms(problem, model, dual, unmoved(problem.n_outputs), index, n_jobs, False)
+    mass = problem.share[index].sum()
     return loss / mass, gap / mass
+
+
+def _terms(problem, model, dual, move, index, n_jobs, wants_gradient):
+    """The three sums of `kernels.certify.bound_terms` over some rows, and the gradient or an empty one."""
+
+    def terms(part):
+        gradient = np.zeros(model.coef.shape if wants_gradient else (0, problem.n_outputs))
+        where = problem.rows, part, problem.target, problem.share, problem.loss
+        return *bound_terms(*where, *model, dual, move, gradient, new_room(problem.n_outputs)), gradient
+
+    parts = by_parts(terms, index, n_jobs)
+    return tuple(sum(numbers[1:], numbers[0]) for numbers in zip(*parts, strict=True))
 
 
 def certify(problem, model, dual, n_jobs=1):
@@ -110,22 +119,9 @@ def certify(problem, model, dual, n_jobs=1):
     -------
     Certificate
     """
-    coef, intercept = model
-    move, weight = balance(problem, dual), problem.share
-    index, target = problem.index, problem.target
-
-    def terms(part):
-        gradient = np.zeros(coef.shape)
-        where, room = (problem.rows, part, target, weight, problem.loss), new_room(problem.n_outputs)
-        *sums, _ = bound_terms(*where, coef, intercept, dual, move, gradient, room)
-        return (*sums, gradient)
-
-    if n_jobs == 1:
-        data_loss, conjugate, gradient = terms(index)
-    else:
-        with ThreadPoolExecutor(n_jobs) as pool:
-            parts = list(pool.map(terms, np.array_split(index, n_jobs)))
-        data_loss, conjugate, gradient = (sum(part[i] for part in parts) for i in range(3))
+    coef = model.coef
+    move = balance(problem, dual, n_jobs)
+    data_loss, conjugate, _, gradient = _terms(problem, model, dual, move, problem.index, n_jobs, True)
     l1, l2 = problem.penalty.l1, problem.penalty.l2
     absolute, square = sum_sizes(coef)
     objective = data_loss + l1 * absolute + l2 / 2 * square
@@ -140,7 +136,8 @@ def certify(problem, model, dual, n_jobs=1):
     if quadratic > 0 and l1 > 0:
         factor = l1 / (l1 + excess)
         room = new_room(problem.n_outputs)
-        bound = max(bound, -conjugates(problem.loss, index, target, weight, dual, move, room, factor))
+        where = problem.loss, problem.index, problem.target, problem.share
+        bound = max(bound, -conjugates(*where, dual, move, room, factor))
     if not np.isfinite(objective + rounding):
         return Certificate(objective, np.inf, 0.0, 0.0)
     bound = max(bound - rounding, 0.0) if np.isfinite(bound) else 0.0
@@ -158,16 +155,21 @@ def gradient_of_dual(problem, dual):
     return gradient, _flows(problem, dual).sum(axis=0)
 
 
-def _flows(problem, dual):
+def _flows(problem, dual, n_jobs=1):
     """Weighted sums of the stored dual point's vectors by class: (n_classes, n_outputs)."""
-    n_outputs, room = problem.n_outputs, new_room(problem.n_outputs)
-    flows = aligned_zeros((max(n_outputs, 2), room[1].shape[1]), np.float64)
-    where = problem.loss, problem.index, problem.target, problem.share
-    add_flows(*where, dual, unmoved(n_outputs), flows, room)
-    return flows[:, :n_outputs]
+    n_outputs = problem.n_outputs
+
+    def flows(part):
+        room = new_room(n_outputs)
+        sums = aligned_zeros((max(n_outputs, 2), room[1].shape[1]), np.float64)
+        where = problem.loss, part, problem.target, problem.share
+        add_flows(*where, dual, unmoved(n_outputs), sums, room)
+        return sums[:, :n_outputs]
+
+    return sum(by_parts(flows, problem.index, n_jobs))
 
 
-def balance(problem, dual):
+def balance(problem, dual, n_jobs=1):
     """Make the dual point one whose weighted sum is zero, as a free intercept demands."""
     n_outputs = problem.n_outputs
     n_classes = max(n_outputs, 2)
@@ -175,7 +177,7 @@ def balance(problem, dual):
         return unmoved(n_outputs)
     keep, mixed = np.ones((n_classes, n_outputs)), np.zeros(n_outputs)
     weight = problem.share
-    sums = np.abs(_flows(problem, dual))
+    sums = np.abs(_flows(problem, dual, n_jobs))
     if problem.loss == losses.SOFTMAX:
         # p of other classes flows in, what p lacks of 1 at its own class flows out.
         mass = np.bincount(problem.target[problem.index], weight[problem.index], minlength=n_classes)

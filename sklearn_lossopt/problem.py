@@ -3,7 +3,6 @@
 Solvers see this and never an estimator; subsets (folds, held-out rows) are index arrays, not copies.
 """
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property, reduce
 from typing import NamedTuple
@@ -11,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import sparse
 
+from ._threads import by_parts
 from .kernels import losses, predict
 from .kernels.evaluate import new_room, sum_losses, sum_sizes
 from .kernels.moments import sum_moments
@@ -184,11 +184,9 @@ class Problem:
 
     def count_moments(self, n_jobs):
         """Compute `moments` by threads, if they are not known."""
-        if "moments" in self.__dict__:
+        if n_jobs == 1 or "moments" in self.__dict__:
             return
-        parts = [part for part in np.array_split(self.index, n_jobs) if len(part)]
-        with ThreadPoolExecutor(n_jobs) as pool:
-            found = list(pool.map(lambda part: Moments.of(self.rows, part, self.weight), parts))
+        found = by_parts(lambda part: Moments.of(self.rows, part, self.weight), self.index, n_jobs)
         self.__dict__["moments"] = reduce(Moments.merge, found)
 
     def subset(self, index):
@@ -287,6 +285,10 @@ class Moments:
             np.maximum(self.high, other.high),
             self.count + other.count,
         )
+
+    def are_finite(self):
+        """Whether all values seen were finite; False too where the squares of finite ones overflow."""
+        return bool(np.isfinite(self.mean.sum() + self.scatter.sum()))
 
     def fade(self, keep):
         """The same as if of so large a share of the rows, with ranges drawn in as much."""

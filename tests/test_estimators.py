@@ -234,6 +234,31 @@ def test_data_errors_say_what_to_do(estimator, three):
     assert not hasattr(estimator, "coef_")
 
 
+@pytest.mark.parametrize("storage", [np.asarray, sparse.csr_array])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("n_jobs", [1, 2])
+@both
+def test_refuses_what_is_not_finite(estimator, n_jobs, value, storage, three):
+    X, y = three[0].copy(), three[1]
+    X[7, 5] = value
+    weight = np.arange(len(y)) != 7  # rows without weight must be finite too
+    for chosen in ("auto", "momentum"):
+        model = clone(estimator).set_params(solver=chosen, n_jobs=n_jobs, max_iter=2)
+        for sample_weight in (None, weight):
+            with pytest.raises(ValueError, match=r"Input X contains (NaN|infinity)"):
+                model.fit(storage(X), y, sample_weight)
+    assert not hasattr(model, "coef_")
+
+
+@both
+def test_values_whose_squares_overflow_are_finite(estimator, three):
+    X, y = three[0].astype(float), three[1]
+    X[7, 5] = 1e200
+    model = clone(estimator).set_params(solver="auto", max_iter=2)
+    with pytest.warns(ConvergenceWarning, match="too large or too small"):
+        assert np.isfinite(model.fit(X, y).coef_).all()
+
+
 @both
 def test_warm_start_goes_on(estimator, digits):
     X, y = digits

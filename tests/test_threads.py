@@ -1,5 +1,8 @@
 """`n_jobs` of the certified solvers: the same bits for the same number, and the same certificate."""
 
+import threading
+import time
+
 import numpy as np
 import pytest
 from scipy import sparse
@@ -7,6 +10,7 @@ from sklearn.base import clone
 from test_certified import ALL
 
 from sklearn_lossopt import LinearSVMClassifier, SoftmaxClassifier
+from sklearn_lossopt._threads import Threads, by_parts
 from sklearn_lossopt.solvers import dual
 
 
@@ -66,6 +70,38 @@ def test_visit_rows_only_where_they_pay(digits, monkeypatch):
     wide = sparse.hstack([sparse.csr_array(long[0]), sparse.csr_array((30 * len(y), 50_000))], format="csr")
     clone(model).fit(wide, long[1])  # copies of the coefficients take longer than a pass
     assert len(together) == 2
+
+
+@pytest.mark.usefixtures("on_little_data")
+def test_fewer_rows_than_rounds():
+    model = SoftmaxClassifier(solver="sdca", n_jobs=2, alpha=1.0).fit([[0.0], [1.0]], [0, 1])
+    assert model.converged_
+
+
+def test_parts_in_order_and_the_first_by_who_asks():
+    here = threading.get_ident()
+
+    def who(part):
+        return part.tolist(), threading.get_ident() == here
+
+    assert by_parts(who, np.arange(5), 2) == [([0, 1, 2], True), ([3, 4], False)]
+    assert by_parts(who, np.arange(2), 1) == [([0, 1], True)]
+    assert by_parts(who, np.arange(2), 9) == [([0], True), ([1], False)]
+
+
+def test_no_part_outlives_an_error():
+    ended = []
+
+    def work(part):
+        if part == 0:
+            raise KeyboardInterrupt
+        time.sleep(0.05)
+        ended.append(part)
+
+    with Threads(3) as threads:
+        with pytest.raises(KeyboardInterrupt):
+            threads.map(work, [0, 1, 2])
+        assert sorted(ended) == [1, 2]
 
 
 def test_refuses_zero(digits):

@@ -70,14 +70,14 @@ def choose_rows(index, moved, pauses, still, shortest, longest, chosen):
         square += np.float64(moved[i]) * np.float64(moved[i])
     least = still * np.sqrt(square / index.size)
     n_chosen = 0
-    for i in index:
-        moves, is_over = moved[i] > least, paused[i] >= most[i]
-        goes = moves or is_over
-        if moves:
-            most[i] = shortest
-        elif is_over and moved[i] == 0:
-            most[i] = min(2 * most[i], longest)
-        paused[i] = 0 if goes else paused[i] + 1
+    for i in index:  # without branches, which chance would have mispredicted
+        move, rests, limit = moved[i], np.int64(paused[i]), np.int64(most[i])
+        moves, is_over = np.int64(move > least), np.int64(rests >= limit)
+        goes = moves | is_over
+        stays = is_over & np.int64(move == 0)
+        limit += stays * (min(2 * limit, longest) - limit)
+        most[i] = limit + moves * (shortest - limit)
+        paused[i] = (rests + 1) * (1 - goes)
         chosen[n_chosen] = i
-        n_chosen += 1 if goes else 0
+        n_chosen += goes
     return n_chosen

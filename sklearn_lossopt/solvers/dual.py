@@ -8,11 +8,11 @@ Mairal and Harchaoui 2015). It measures distance by each feature's own scale, so
 """
 
 import math
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from .._threads import Threads
 from ..certificate import BestBound, certify, gradient_of_dual, guess_of_rows
 from ..kernels.dual import (
     Coordinates,
@@ -53,7 +53,7 @@ INTERCEPT_SHARE = 0.2
 # What a thread counts its own changes for, with n_jobs of them: n_jobs is safe whatever the data, 1 is not;
 # this much between them has done on all data so far, and where a gap rises it becomes n_jobs.
 SPREAD = 0.4
-N_ROUNDS = 4  # of threads in a pass, with their work added up after each
+N_ROUNDS = 6  # of threads in a pass, with their work added up after each
 # Threads make more passes necessary: they only pay where each has so many nanoseconds of a pass, by
 # `row_time`, and where copies of the coefficients, so much a byte, take at most this share of a pass.
 LONG_PASS, COPY, SHARE_OF_COPIES = 4e6, 0.1, 0.2
@@ -171,8 +171,7 @@ class DualAscent:
     def start(self, problem, model, rng, previous=None):
         """Prepare passes from `model`; `previous` holds dual variables of an earlier run, or None."""
         dtype, n_outputs = problem.dtype, problem.n_outputs
-        if self.n_jobs > 1:
-            problem.count_moments(self.n_jobs)
+        problem.count_moments(self.n_jobs)
         if problem.is_sparse:
             shape = problem.n_features, n_outputs
             longest = int(np.diff(problem.rows.indptr).max(initial=1))
@@ -262,16 +261,14 @@ class DualAscent:
         arrays, team = state.arrays, state.team
         by_column = not problem.is_sparse
         spread = problem.dtype.type(state.spread)
-        with ThreadPoolExecutor(self.n_jobs) as pool:
-            for piece in np.array_split(order, N_ROUNDS):
+        with Threads(self.n_jobs) as threads:
+            for piece in np.array_split(order, min(N_ROUNDS, len(order))):
                 team.take(arrays)
-                work = [
-                    pool.submit(self._visit, problem, state, member, part, spread)
-                    for member, part in zip(team.members, np.array_split(piece, self.n_jobs), strict=True)
-                    if len(part)
-                ]
-                for done in work:
-                    done.result()
+                parts = zip(team.members, np.array_split(piece, self.n_jobs), strict=True)
+                threads.map(
+                    lambda part: self._visit(problem, state, *part, spread),
+                    [(member, rows) for member, rows in parts if len(rows)],
+                )
                 merge(arrays.accumulated.reshape(-1), team.accumulated, spread)
                 merge(arrays.intercept, team.intercept, spread)
                 if problem.penalty.l1:
@@ -322,7 +319,7 @@ class DualAscent:
         the certificates so far tell.
         """
         index = np.ascontiguousarray(problem.index[:: max(1, len(problem.index) // n_rows)])
-        loss, of_rows = guess_of_rows(problem, model, state.arrays.dual, index)
+        loss, of_rows = guess_of_rows(problem, model, state.arrays.dual, index, self.n_jobs)
         center, by_column = state.center, not problem.is_sparse
         factors = center.stretch, center.term_weight
         of_point, term = distances(state.arrays.primal, center.coef, factors, by_column)
