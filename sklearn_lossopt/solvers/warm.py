@@ -30,18 +30,20 @@ class DualMemory:
         return cls(problem, arrays.dual, state.optimism, gradient, change)
 
     def give(self, problem, dual):
-        """Put those of rows that are still there, by number and class, into `dual`; say how many."""
+        """Put those of rows that are still there, by number and class, into `dual`; name the others."""
         if self.loss != problem.loss or self.dual.shape[1] != dual.shape[1]:
-            return 0
+            return problem.index
         if self.index is problem.index and self.target is problem.target:
             dual[...] = self.dual
-            return len(problem.index)
+            return problem.index[:0]
         known = np.zeros(len(dual), bool)
         known[self.index[self.index < len(dual)]] = True
-        same = problem.index[known[problem.index]]
-        same = same[self.target[same] == problem.target[same]]
+        n_both = min(len(self.target), len(dual))
+        known[:n_both] &= self.target[:n_both] == problem.target[:n_both]
+        is_same = known[problem.index]
+        same = problem.index[is_same]
         dual[same] = self.dual[same]
-        return len(same)
+        return problem.index[~is_same]
 
 
 def begin(problem, model, previous):
@@ -56,16 +58,15 @@ def begin(problem, model, previous):
         `gradient_of_dual`'s answer, where it is known.
     """
     dual = np.zeros((problem.target.size, problem.n_outputs), problem.dtype)
-    if previous is not None and previous.give(problem, dual) == len(problem.index):
+    without = problem.index if previous is None else previous.give(problem, dual)
+    if not len(without):
         return dual, True, previous.gradient
     has_duals = not model.is_zero()
     if has_duals:
-        dual = start_at(problem, model)
+        duals_of_model(problem.rows, without, problem.target, problem.loss, *model, dual)
     else:
-        start_duals(problem.loss, problem.index, problem.target, dual)
-    if previous is not None:
-        has_duals |= previous.give(problem, dual) > 0
-    return dual, has_duals, None
+        start_duals(problem.loss, without, problem.target, dual)
+    return dual, has_duals or len(without) < len(problem.index), None
 
 
 def start_at(problem, model):
