@@ -122,12 +122,14 @@ class Problem:
 
     def model(self, coef=None, intercept=None):
         """A model from scikit-learn's layout, or all zeros."""
+        shape = self.n_outputs, self.n_features
         if coef is None:
-            coef = np.zeros((self.n_outputs, self.n_features), self.dtype)
+            coef = np.zeros(shape[::-1] if self.is_sparse else shape, self.dtype)
+        else:
+            coef = np.array(coef.T if self.is_sparse else coef, dtype=self.dtype, order="C")
         if intercept is None:
-            intercept = np.zeros(self.n_outputs, self.dtype)
-        coef = coef.T if self.is_sparse else coef
-        return Model(np.array(coef, dtype=self.dtype, order="C"), np.array(intercept, dtype=self.dtype))
+            intercept = np.zeros(self.n_outputs)
+        return Model(coef, np.array(intercept, dtype=self.dtype))
 
     def coef_of(self, model):
         """A model's coefficients in scikit-learn's layout, (n_outputs, n_features), C order."""

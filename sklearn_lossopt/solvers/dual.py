@@ -392,21 +392,23 @@ class DualAscent:
         intercept = model.intercept.astype(np.float64)
         if shift.size:
             intercept += model.coef.astype(np.float64) @ shift
-        if gradient is not None:
-            gradient, mean_dual = gradient
-        elif state.has_duals:
-            gradient, mean_dual = gradient_of_dual(problem, arrays.dual)
-        else:
-            gradient, mean_dual = np.zeros(model.coef.shape), np.zeros(problem.n_outputs)
-        center = np.zeros(arrays.primal.shape, dtype)
         pulling = kappa * metric
-        place(model.coef, gradient, mean_dual, shift, scale, pulling, by_column, center, arrays.accumulated)
-        if l1:
-            soft_threshold(arrays.accumulated, state.coordinates.threshold, by_column, arrays.primal)
+        if state.center is None:
+            center, before = (np.zeros(arrays.primal.shape, dtype) for _ in range(2))
+        else:
+            center, before = state.center.coef, state.center.coef_before
+        mean_dual = np.zeros(problem.n_outputs)
+        if state.has_duals:  # else all is 0
+            gradient, mean_dual = gradient or gradient_of_dual(problem, arrays.dual)
+            where = by_column, center, arrays.accumulated
+            place(model.coef, gradient, mean_dual, shift, scale, pulling, *where)
+            before[...] = center
+            if l1:
+                soft_threshold(arrays.accumulated, state.coordinates.threshold, by_column, arrays.primal)
         arrays.intercept[:] = intercept + intercept_scale * mean_dual
         state.center = Center(
             coef=center,
-            coef_before=center.copy(),
+            coef_before=before,
             intercept=intercept.astype(dtype),
             intercept_before=intercept.astype(dtype),
             pull=widened(pulling / curvature, width, dtype),

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+from scipy.optimize import brentq
 
 from .._blas import one_thread
 from ..kernels import losses
@@ -129,16 +130,12 @@ def choose_kappa(problem):
     wanted = tuned.curvature * without**growth * _few_compete(problem)
     if l2 > 0 and curvature(0.0) <= wanted:
         return 0.0
-    # With no L2 the curvature is that at kappa = 1 over kappa: an upper end of the search.
-    high = float((second_moment / metric).sum()) / (n_rows * wanted) or 1.0
-    low = 0.0
-    for _ in range(60):
-        middle = (low + high) / 2
-        if curvature(middle) > wanted:
-            low = middle
-        else:
-            high = middle
-    return high
+    # With no L2 the curvature is that at kappa = 1 over kappa, with L2 it is less.
+    most = float((second_moment / metric).sum()) / (n_rows * wanted) or 1.0
+    if l2 == 0 or not math.isfinite(curvature(0.0) + most):  # squares of the features overflow
+        return most
+    # Inverses of curvatures are nearly linear in kappa.
+    return brentq(lambda kappa: 1 / curvature(kappa) - 1 / wanted, 0.0, 2 * most, xtol=1e-18 * most, rtol=1e-12)
 
 
 def _few_compete(problem):
