@@ -135,7 +135,7 @@ def choose_kappa(problem):
     if l2 == 0 or not math.isfinite(curvature(0.0) + most):  # squares of the features overflow
         return most
     # Inverses of curvatures are nearly linear in kappa.
-    return brentq(lambda kappa: 1 / curvature(kappa) - 1 / wanted, 0.0, 2 * most, xtol=1e-18 * most, rtol=1e-12)
+    return brentq(lambda kappa: 1 / curvature(kappa) - 1 / wanted, 0.0, 2 * most, xtol=1e-18 * most)
 
 
 def _few_compete(problem):
