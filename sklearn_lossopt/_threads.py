@@ -19,13 +19,15 @@ class Threads:
         return self
 
     def __exit__(self, *error):
-        self.helpers.shutdown()
+        self.helpers.shutdown(wait=False)  # there is nothing to wait for: see `map`
 
     def map(self, function, parts):
         """The function's results, in the parts' order. No part is at work any more when this ends."""
         first, *others = parts
-        work = [self.helpers.submit(function, part) for part in others]
+        work = []
         try:
+            for part in others:
+                work.append(self.helpers.submit(function, part))
             return [function(first), *(part.result() for part in work)]
         finally:
             wait(work)

@@ -79,12 +79,12 @@ def unmoved(n_outputs):
     return Move(np.empty((max(n_outputs, 2), 0)), np.empty(0))
 
 
-def guess_of_rows(problem, model, dual, index, n_jobs=1):
+def guess_of_rows(problem, model, dual, index):
     """Means over some rows of losses, and of what they are from the best dual variables for their scores.
 
     The latter is ``loss(s) + loss*(-a) + <s, a>`` of a row with scores s, which is never negative.
     """
-    loss, _, gap, _ = _terms(problem, model, dual, unmoved(problem.n_outputs), index, n_jobs, False)
+    loss, _, gap, _ = _terms(problem, model, dual, unmoved(problem.n_outputs), index, 1, False)
     mass = problem.share[index].sum()
     return loss / mass, gap / mass
 

@@ -319,7 +319,7 @@ class DualAscent:
         the certificates so far tell.
         """
         index = np.ascontiguousarray(problem.index[:: max(1, len(problem.index) // n_rows)])
-        loss, of_rows = guess_of_rows(problem, model, state.arrays.dual, index, self.n_jobs)
+        loss, of_rows = guess_of_rows(problem, model, state.arrays.dual, index)
         center, by_column = state.center, not problem.is_sparse
         factors = center.stretch, center.term_weight
         of_point, term = distances(state.arrays.primal, center.coef, factors, by_column)
