@@ -14,7 +14,7 @@ from ._jit import helper, kernel, pass_kernel
 from .block_losses import are_few
 from .narrow import AHEAD, new_lines, prefetch_features, score_lines, turn_rows
 from .references import borrowed
-from .rows import ROWS_PER_BLOCK, NarrowRows, aligned_zeros, by_storage, scores
+from .rows import ROWS_PER_BLOCK, NarrowRows, aligned_zeros, by_storage, prefetch_span, scores
 from .turned import turn, turn_back
 from .vectors import (
     exp,
@@ -109,6 +109,15 @@ def _put_out_narrow(rows, index, start, stop, coef, intercept, room, out):
 put_out = by_storage(_put_out, _put_out, _put_out_narrow)
 
 
+@helper
+def _ask_for_lines(out, start):
+    """Ask for a block of `out`: a cache line comes from memory before it is written to."""
+    stop = min(start + ROWS_PER_BLOCK, len(out))
+    if start < stop:
+        width = out.size // len(out)
+        prefetch_span(out, start * width, stop * width)
+
+
 @pass_kernel
 def score_rows(rows, index, coef, intercept, room, out):
     """Put the scores of row index[i] into out[i].
@@ -120,6 +129,7 @@ def score_rows(rows, index, coef, intercept, room, out):
     zeros = out.dtype.type(0)
     for start in range(0, index.size, ROWS_PER_BLOCK):
         stop = min(start + ROWS_PER_BLOCK, index.size)
+        _ask_for_lines(out, stop)
         zeros += put_out(rows, index, start, stop, coef, intercept, room, out)
     return zeros == 0
 
@@ -137,6 +147,7 @@ def classify_rows(rows, index, coef, intercept, room, out):
     zeros = block.dtype.type(0)
     for start in range(0, index.size, ROWS_PER_BLOCK):
         stop = min(start + ROWS_PER_BLOCK, index.size)
+        _ask_for_lines(out, stop)
         put_scores(rows, index, start, stop, coef, intercept, room)
         here = out[start:stop]
         if len(turned) > 0:
@@ -161,6 +172,7 @@ def weigh_classes(rows, index, coef, intercept, divisor, is_log, room, out):
     zeros = block.dtype.type(0)
     for start in range(0, index.size, ROWS_PER_BLOCK):
         stop = min(start + ROWS_PER_BLOCK, index.size)
+        _ask_for_lines(out, stop)
         put_scores(rows, index, start, stop, coef, intercept, room)
         here = out[start:stop]
         if len(turned) > 0:
@@ -327,8 +339,9 @@ def _weigh_line(line, divisor, is_log, out):
         store(line, k, below if is_log else p)
         sums = sums + p
     mass = total(sums)
-    log_mass, inverse = number(math.log(mass)), number(1) / mass
+    inverse, less = number(1) / mass, number(0)
+    if is_log:
+        inverse, less = number(1), number(math.log(mass))
     for k in range(0, n_outputs, lanes):
-        here = load(line, k)
-        store_first(out, k, n_outputs - k, here - log_mass if is_log else here * inverse)
+        store_first(out, k, n_outputs - k, load(line, k) * inverse - less)
     return zero
