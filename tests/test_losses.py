@@ -144,7 +144,7 @@ def test_rows_are_differentiated_as_one_by_one(number, n_outputs, dtype):
         part = rng.permutation(40)[:n_rows].astype(np.int32)
         alone, block = scores[part].copy(), scores[part].copy()
         values = [differentiate(number, alone[i], y[part[i]]) for i in range(n_rows)]
-        differentiate_rows(number, part, block, y, room)
+        differentiate_rows(number, part, block, y, True, True, room)
         assert room.losses[:n_rows] == pytest.approx(values, **close)
         assert block == pytest.approx(alone, **close)
 
@@ -155,7 +155,7 @@ def test_a_loss_that_is_not_a_number_is_no_other_row_s(n_outputs, number):
     room = new_room(n_outputs, np.float32)
     block, y = np.zeros((4, n_outputs), np.float32), np.array([0, 1, 2, 3])
     block[2, 2] = np.nan
-    differentiate_rows(number, np.arange(4, dtype=np.int32), block, y, room)
+    differentiate_rows(number, np.arange(4, dtype=np.int32), block, y, True, True, room)
     at_zero = loss_at_zero(number, n_outputs)
     assert np.isnan(room.losses[2])
     assert room.losses[[0, 1, 3]] == pytest.approx(np.full(3, at_zero), rel=1e-6)
@@ -169,7 +169,7 @@ def test_softmax_of_any_width(n_outputs, dtype):
     y = rng.integers(0, n_outputs, 6)
     exact, part = block.astype(float), np.arange(6, dtype=np.int32)
     room = new_room(n_outputs, dtype)
-    differentiate_rows(KERNEL_LOSSES["softmax"][0], part, block, y, room)
+    differentiate_rows(KERNEL_LOSSES["softmax"][0], part, block, y, True, True, room)
     close = {"rel": 1e-5, "abs": 1e-6} if dtype == np.float32 else {"rel": 1e-13, "abs": 1e-15}
     assert room.losses[:6] == pytest.approx(logsumexp(exact, axis=1) - exact[part, y], **close)
     expected = softmax(exact, axis=1) - np.eye(n_outputs)[y]
@@ -204,11 +204,11 @@ def test_rows_of_logistic_loss_are_differentiated_in_vectors(n_rows, dtype):
     values = [differentiate(number, alone[i], y[part[i]]) for i in range(n_rows)]
     room = new_room(1, dtype)
     losses = room.losses
-    differentiate_rows(number, part, block, y, room)
+    differentiate_rows(number, part, block, y, True, True, room)
     assert losses[:n_rows] == pytest.approx(values, rel=1e-6 if dtype == np.float32 else 1e-14, abs=1e-15)
     assert block == pytest.approx(alone, rel=1e-6 if dtype == np.float32 else 1e-13, abs=1e-300)
     block[0] = np.nan
-    differentiate_rows(number, part, block, y, room)
+    differentiate_rows(number, part, block, y, True, True, room)
     assert np.isnan(losses[0])
     assert np.isfinite(losses[1:n_rows]).all()
 

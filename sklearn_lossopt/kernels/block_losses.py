@@ -58,8 +58,8 @@ def new_room(n_outputs, dtype, beside=False):
 
 
 @helper
-def differentiate_rows(loss, part, scores, target, room):
-    """Losses of some rows, into ``room.losses``; their gradients replace the scores."""
+def differentiate_rows(loss, part, scores, target, wants_losses, wants_slopes, room):
+    """Losses of some rows, into ``room.losses``; gradients replace their scores. Either if it is wanted."""
     n_rows = part.size
     losses, turned = room
     if loss == LOGISTIC:
@@ -67,15 +67,17 @@ def differentiate_rows(loss, part, scores, target, room):
     elif len(turned) > 0:
         turn(scores, n_rows, turned)
         put_targets(part, target, turned, scores.shape[1])
-        differentiate_turned(loss, n_rows, scores.shape[1], True, losses, turned)
-        turn_back(turned, n_rows, scores)
+        differentiate_turned(loss, n_rows, scores.shape[1], wants_losses, wants_slopes, losses, turned)
+        if wants_slopes:
+            turn_back(turned, n_rows, scores)
     elif loss != SOFTMAX:
         for i in range(n_rows):
             losses[i] = differentiate(loss, scores[i], target[part[i]])
     else:
         for i in range(n_rows):
             losses[i], losses[n_rows + i] = differentiate_softmax(scores[i], target[part[i]])
-        _add_logarithms(n_rows, losses)
+        if wants_losses:
+            _add_logarithms(n_rows, losses)
 
 
 @helper
@@ -107,24 +109,24 @@ def put_weights(part, weight, lines, k):
 
 
 @helper
-def differentiate_turned(loss, n_rows, n_outputs, wants_losses, losses, turned):
+def differentiate_turned(loss, n_rows, n_outputs, wants_losses, wants_slopes, losses, turned):
     """The same of rows whose scores lie side by side: an output's in a line, which its slopes replace.
 
     The line behind them has the targets, and there are two to spare. Losses are given, also of the last rows
-    again that a vector has more, only if they are wanted.
+    again that a vector has more, only if they are wanted; without slopes the scores are lost or stay.
     """
     squared = loss >= SQUARED
     shape = loss - SQUARED if squared else loss
     width = turned.shape[1]
     excess, mass = (n_outputs + 1) * width, (n_outputs + 2) * width
     if loss == SOFTMAX:
-        _softmax_turned(n_rows, n_outputs, turned)
+        _softmax_turned(n_rows, n_outputs, wants_slopes, turned)
     elif n_outputs == 1:
-        margins_turned(loss == LOGISTIC, squared, n_rows, turned)
+        margins_turned(loss == LOGISTIC, squared, n_rows, wants_slopes, turned)
     elif shape == CRAMMER_SINGER:
-        _rivals_turned(squared, n_rows, n_outputs, turned)
+        _rivals_turned(squared, n_rows, n_outputs, wants_slopes, turned)
     else:
-        hinges_turned(squared, shape, n_rows, n_outputs, turned)
+        hinges_turned(squared, shape, n_rows, n_outputs, wants_slopes, turned)
     for i in range(0, n_rows if wants_losses else 0, lanes_of(losses)):
         value = load_as(turned, excess + i, width, 0, losses)
         if loss == SOFTMAX:
@@ -145,8 +147,8 @@ def softplus(x):
 
 
 @helper
-def _softmax_turned(n_rows, n_outputs, turned):
-    """Probabilities replace the scores, less 1 of the targets.
+def _softmax_turned(n_rows, n_outputs, wants_slopes, turned):
+    """Probabilities replace the scores, less 1 of the targets, if slopes are wanted.
 
     The spare lines get what the largest score has more than the target's, and the mass.
     """
@@ -165,10 +167,11 @@ def _softmax_turned(n_rows, n_outputs, turned):
         mass = zero
         for k in range(n_outputs):
             p = exp(load(turned, k * width + i) - most)
-            store(turned, k * width + i, p)
+            if wants_slopes:
+                store(turned, k * width + i, p)
             mass = mass + p
         inverse = one / mass
-        for k in range(n_outputs):
+        for k in range(n_outputs if wants_slopes else 0):
             p = load(turned, k * width + i) * inverse
             store(turned, k * width + i, p - choose(target, k, one, zero))
         store(turned, (n_outputs + 1) * width + i, most - own)
@@ -176,8 +179,8 @@ def _softmax_turned(n_rows, n_outputs, turned):
 
 
 @helper
-def hinges_turned(squared, shape, n_rows, n_outputs, turned):
-    """Slopes replace the scores; a spare line gets the losses.
+def hinges_turned(squared, shape, n_rows, n_outputs, wants_slopes, turned):
+    """Slopes, if wanted, replace the scores; a spare line gets the losses.
 
     One against the rest the target has a hinge of its own; else the rivals are measured from it.
     """
@@ -199,18 +202,19 @@ def hinges_turned(squared, shape, n_rows, n_outputs, turned):
             slope = excess * number(2) if squared else where_positive(excess, one)
             values = values + (excess * excess if squared else excess)
             slopes = slopes + slope
-            store(turned, k * width + i, slope)
+            if wants_slopes:
+                store(turned, k * width + i, slope)
         if shape == HINGE:
             violation = largest(zero, one - own)
             values = values + (violation * violation if squared else violation)
             slopes = violation * number(2) if squared else where_positive(violation, one)
-        for k in range(n_outputs):
+        for k in range(n_outputs if wants_slopes else 0):
             store(turned, k * width + i, choose(target, k, zero - slopes, load(turned, k * width + i)))
         store(turned, (n_outputs + 1) * width + i, values)
 
 
 @helper
-def _rivals_turned(squared, n_rows, n_outputs, turned):
+def _rivals_turned(squared, n_rows, n_outputs, wants_slopes, turned):
     """The same of the largest rival alone, the first of equals."""
     lanes = lanes_of(turned)
     width = turned.shape[1]
@@ -230,14 +234,14 @@ def _rivals_turned(squared, n_rows, n_outputs, turned):
             best = largest(rival, best)
         violation = largest(zero, best - own + one)  # a NaN stays
         slope = violation * number(2) if squared else where_positive(violation, one)
-        for k in range(n_outputs):
+        for k in range(n_outputs if wants_slopes else 0):
             store(turned, k * width + i, choose(which, k, slope, choose(target, k, zero - slope, zero)))
         store(turned, (n_outputs + 1) * width + i, violation * violation if squared else violation)
 
 
 @helper
-def margins_turned(is_logistic, squared, n_rows, turned):
-    """Slopes replace the only score; a spare line gets the losses, of logistic loss the margins."""
+def margins_turned(is_logistic, squared, n_rows, wants_slopes, turned):
+    """Slopes, if wanted, replace the only score; a spare line gets losses, of logistic loss the margins."""
     lanes = lanes_of(turned)
     width = turned.shape[1]
     number = turned.dtype.type
@@ -255,7 +259,8 @@ def margins_turned(is_logistic, squared, n_rows, turned):
             violation = largest(zero, one - margin)  # a NaN stays
             value = violation * violation if squared else violation
             slope = violation * number(2) if squared else where_positive(violation, one)
-        store(turned, i, zero - sign * slope)
+        if wants_slopes:
+            store(turned, i, zero - sign * slope)
         store(turned, 2 * width + i, value)
 
 

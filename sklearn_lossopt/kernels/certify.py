@@ -46,7 +46,7 @@ def bound_terms(rows, index, target, weight, loss, coef, intercept, dual, move, 
         scores(rows, part, coef, intercept, block, rows, part)
         turn(block, part.size, turned)
         put_targets(part, target, turned, n_outputs)
-        differentiate_turned(loss, part.size, n_outputs, True, numbers, turned)
+        differentiate_turned(loss, part.size, n_outputs, True, False, numbers, turned)
         for i in range(part.size):
             losses += weight[part[i]] * numbers[i]
         if loss == LOGISTIC and wants_gradient:

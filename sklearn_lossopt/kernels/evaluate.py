@@ -23,7 +23,7 @@ def add_losses(part, block, room, target, weight, loss, with_accuracy, sums):
         for i in range(part.size):
             if is_right(block[i], target[part[i]]):
                 right += np.float64(weight[part[i]])
-    differentiate_rows(loss, part, block, target, room)
+    differentiate_rows(loss, part, block, target, True, False, room)
     for i in range(part.size):
         w = np.float64(weight[part[i]])
         mass += w
@@ -40,7 +40,7 @@ def add_losses_turned(part, room, n_outputs, target, loss, with_accuracy, sums):
     for i in range(part.size if with_accuracy else 0):
         if is_right(turned[:n_outputs, i], target[part[i]]):
             right += np.float64(turned[n_outputs + 3, i])
-    differentiate_turned(loss, part.size, n_outputs, True, losses, turned)
+    differentiate_turned(loss, part.size, n_outputs, True, False, losses, turned)
     some_losses = spread(0.0, losses)
     some_mass = some_losses
     for i in range(0, part.size, lanes_of(losses)):

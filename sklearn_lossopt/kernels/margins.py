@@ -115,9 +115,9 @@ def _differentiate(loss, n_rows, n_outputs, room):
     """`block_losses.differentiate_turned` for the two losses of margins: all of them take long to compile."""
     losses, turned = room
     if n_outputs == 1:
-        margins_turned(loss == LOGISTIC, True, n_rows, turned)
+        margins_turned(loss == LOGISTIC, True, n_rows, True, turned)
     else:
-        hinges_turned(True, HINGE, n_rows, n_outputs, turned)
+        hinges_turned(True, HINGE, n_rows, n_outputs, True, turned)
     for i in range(0, n_rows, lanes_of(losses)):
         value = load(turned, (n_outputs + 1) * ROWS_PER_BLOCK + i)
         store(losses, i, softplus(0.0 - value) if loss == LOGISTIC else value)

@@ -198,7 +198,7 @@ def _visit(rows, order, begin, end, visit, state, batch_size, sums, base, n_touc
     if looks_back:
         how = target, weight, loss, with_accuracy
         sums = look_back(rows, near, at, part, state, *how, sums, ahead[a:b])
-    differentiate_rows(loss, part, slopes, target, room)
+    differentiate_rows(loss, part, slopes, target, False, True, room)
     _weigh(part, weight, batch_size, slopes, state.intercept.gradient[0])
     touched = (state.lines, state.slot, state.places, base)
     n_touched = add_to_slots(near, at, slopes, state.coef.gradient, touched, n_touched, rows, ahead[b:])
@@ -222,7 +222,7 @@ def _visit_narrow(rows, order, begin, end, visit, state, batch_size, sums, base,
         score_lines(lines, part.size, state.coef_before, state.intercept_before, room.turned)
         sums = add_losses_turned(part, room, n_outputs, target, loss, with_accuracy, sums)
     score_lines(lines, part.size, state.coef.values, state.intercept.values[0], room.turned)
-    differentiate_turned(loss, part.size, n_outputs, False, room.losses, room.turned)
+    differentiate_turned(loss, part.size, n_outputs, False, True, room.losses, room.turned)
     _weigh_turned(part.size, n_outputs, batch_size, room.turned, state.slopes)
     add_slopes(rows, part, shift, room.turned, state.coef.gradient)
     return sums, n_touched
