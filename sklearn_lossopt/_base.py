@@ -1,12 +1,14 @@
 """What both estimators share of the scikit-learn contract: data in, parameters, fitted attributes out."""
 
 import warnings
+from contextlib import contextmanager
 from functools import partial
 from numbers import Integral, Real
 
 import numpy as np
 from joblib import cpu_count
 from scipy import sparse
+from sklearn import get_config
 from sklearn.utils import assert_all_finite, check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d, validate_data
@@ -139,7 +141,8 @@ class BaseLossClassifier(
             If the data or a parameter cannot be used; the message says which and why.
         """
         before = self._known_classes() if self.warm_start else None
-        problem, classes, factors, rng = self._prepare(X, y, sample_weight, before)
+        with _features_kept(self):
+            problem, classes, factors, rng = self._prepare(X, y, sample_weight, before)
         start = self._model(problem) if before is not None else problem.model()
         chosen = self._choose(problem)
         self._warn_of_ignored(stacklevel=4)
@@ -355,9 +358,11 @@ class BaseLossClassifier(
     def _check_finite(self, X, problem):
         """Refuse NaN and infinity in X, in scikit-learn's words.
 
-        The features' moments, which solvers need anyway, have read all that the problem uses; to look for
-        itself takes scikit-learn as long as they take.
+        The features' moments, which most solvers need, have read all rows of positive weight: where these are
+        all there are, scikit-learn need not read X once more.
         """
+        if get_config()["assume_finite"]:
+            return
         if len(problem.index) == X.shape[0]:
             with np.errstate(over="ignore", invalid="ignore"):
                 problem.count_moments(_n_threads(self.n_jobs))
@@ -577,6 +582,20 @@ class BaseLossClassifier(
         if solution.validation:
             self.validation_loss_curve_ = [there.loss for there in solution.validation]
             self.validation_scores_ = [there.accuracy for there in solution.validation]
+
+
+@contextmanager
+def _features_kept(estimator):
+    """After an error the estimator knows the features that it knew before."""
+    known, names = vars(estimator), ("n_features_in_", "feature_names_in_")
+    before = {name: known[name] for name in names if name in known}
+    try:
+        yield
+    except BaseException:
+        for name in names:
+            known.pop(name, None)
+        known.update(before)
+        raise
 
 
 def _n_threads(n_jobs):

@@ -117,7 +117,4 @@ class ManyRows:
             here = out[part[0] : part[-1] + 1]
             return kernel(rows, part, self.coef, self.intercept, *settings, room, here)
 
-        try:
-            return all(by_parts(run, self.index, self.n_threads))
-        except RuntimeError:  # the interpreter is about to end: no more threads
-            return run(self.index)
+        return all(by_parts(run, self.index, self.n_threads))

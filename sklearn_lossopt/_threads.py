@@ -18,8 +18,9 @@ class Threads:
     def __enter__(self):
         return self
 
-    def __exit__(self, *error):
-        self.helpers.shutdown(wait=False)  # there is nothing to wait for: see `map`
+    def __exit__(self, kind, *_):
+        # After an error helpers may have work that `map` never knew of, else there is nothing to wait for.
+        self.helpers.shutdown(wait=kind is not None)
 
     def map(self, function, parts):
         """The function's results, in the parts' order. No part is at work any more when this ends."""
@@ -28,13 +29,19 @@ class Threads:
         try:
             for part in others:
                 work.append(self.helpers.submit(function, part))
-            return [function(first), *(part.result() for part in work)]
+        except RuntimeError:  # no thread can be started, as when the interpreter is about to end
+            self.helpers.shutdown(cancel_futures=True)
+        try:
+            results = [function(first)]
+            for future, part in zip(work, others, strict=False):
+                results.append(function(part) if future.cancelled() else future.result())
+            return results + [function(part) for part in others[len(work) :]]
         finally:
             wait(work)
 
 
 def by_parts(function, index, n_threads):
-    """The function's results of as many consecutive parts of an index, which is not empty, as threads."""
+    """The function's results of consecutive parts of an index that is not empty: a part for each thread."""
     n_parts = min(n_threads, len(index))
     if n_parts == 1:
         return [function(index)]

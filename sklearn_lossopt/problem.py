@@ -5,6 +5,7 @@ Solvers see this and never an estimator; subsets (folds, held-out rows) are inde
 
 from dataclasses import dataclass, replace
 from functools import cached_property, reduce
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -17,6 +18,10 @@ from .kernels.moments import sum_moments
 from .kernels.narrow import as_narrow
 from .kernels.rows import CSRRows, DenseRows, read_only
 from .penalties import ElasticNet
+
+# Moments are added up by at most so many parts of the rows, each of so many values or more, and of so many
+# times as many as there are features: a part has a table of these.
+MOST_PARTS, LONG_PART, FEATURES = 16, 1_000_000, 32
 
 
 class Model(NamedTuple):
@@ -182,14 +187,23 @@ class Problem:
     @cached_property
     def moments(self):
         """Weighted moments of the features over the rows in use."""
-        return Moments.of(self.rows, self.index, self.weight)
+        return self._moments(1)
 
     def count_moments(self, n_jobs):
         """Compute `moments` by threads, if they are not known."""
-        if n_jobs == 1 or "moments" in self.__dict__:
-            return
-        found = by_parts(lambda part: Moments.of(self.rows, part, self.weight), self.index, n_jobs)
-        self.__dict__["moments"] = reduce(Moments.merge, found)
+        if "moments" not in self.__dict__:
+            self.__dict__["moments"] = self._moments(n_jobs)
+
+    def _moments(self, n_jobs):
+        # The parts are the same for any number of threads, and so are the bits.
+        n_values = len(self.index) * self.row_length
+        n_parts = int(min(MOST_PARTS, n_values / LONG_PART, n_values / (FEATURES * self.n_features)))
+        parts = np.array_split(self.index, max(1, n_parts))
+
+        def of_parts(numbers):
+            return [Moments.of(self.rows, parts[number], self.weight) for number in numbers]
+
+        return reduce(Moments.merge, chain(*by_parts(of_parts, np.arange(len(parts)), n_jobs)))
 
     def subset(self, index):
         """The same problem on fewer rows, which it shares."""
@@ -262,16 +276,17 @@ class Moments:
         else:
             sums, squares, low, high, count = table
             count[:] = len(index)
-        return cls(
-            len(index),
-            mass,
-            square_mass,
-            origin + sums / mass,
-            np.maximum(squares - sums * sums / mass, 0),
-            origin + low,
-            origin + high,
-            count.astype(np.int64),
-        )
+        with np.errstate(over="ignore", invalid="ignore"):  # here, as it is a thread's own
+            return cls(
+                len(index),
+                mass,
+                square_mass,
+                origin + sums / mass,
+                np.maximum(squares - sums * sums / mass, 0),
+                origin + low,
+                origin + high,
+                count.astype(np.int64),
+            )
 
     def merge(self, other):
         """Moments of both sets of rows together (Chan, Golub and LeVeque 1983)."""

@@ -239,15 +239,33 @@ def test_data_errors_say_what_to_do(estimator, three):
 @pytest.mark.parametrize("n_jobs", [1, 2])
 @both
 def test_refuses_what_is_not_finite(estimator, n_jobs, value, storage, three):
-    X, y = three[0].copy(), three[1]
-    X[7, 5] = value
-    weight = np.arange(len(y)) != 7  # rows without weight must be finite too
-    for chosen in ("auto", "momentum"):
-        model = clone(estimator).set_params(solver=chosen, n_jobs=n_jobs, max_iter=2)
-        for sample_weight in (None, weight):
-            with pytest.raises(ValueError, match=r"Input X contains (NaN|infinity)"):
-                model.fit(storage(X), y, sample_weight)
+    X, y = three
+    for row in (0, len(y) - 1):
+        bad = X.copy()
+        bad[row, 5] = value
+        weight = np.arange(len(y)) != row  # rows without weight must be finite too
+        for chosen in ("auto", "momentum"):
+            model = clone(estimator).set_params(solver=chosen, n_jobs=n_jobs, max_iter=2)
+            for sample_weight in (None, weight):
+                with warnings.catch_warnings():
+                    warnings.simplefilter("error")
+                    with pytest.raises(ValueError, match=r"Input X contains (NaN|infinity)"):
+                        model.fit(storage(bad), y, sample_weight)
     assert not hasattr(model, "coef_")
+    assert not hasattr(model, "n_features_in_")
+
+
+@both
+def test_a_fit_that_fails_leaves_the_model_as_it_was(estimator, three):
+    X, y = three
+    model = clone(estimator).set_params(max_iter=2, tol=None).fit(X, y)
+    expected = model.predict(X)
+    wider = np.hstack([X, np.full((len(y), 1), np.nan)])
+    for bad, labels in ((wider, y), (wider[:, :-2], np.zeros(len(y)))):
+        with pytest.raises(ValueError, match=r"NaN|1 class"):
+            model.fit(bad, labels)
+        assert model.n_features_in_ == X.shape[1]
+        assert (model.predict(X) == expected).all()
 
 
 @both

@@ -94,6 +94,23 @@ class TestEffectiveDimension:
 
 
 class TestFirst:
+    @pytest.mark.parametrize("alpha", [0.0, 1e-8, 1e-4, 1e-2])
+    @pytest.mark.parametrize("scale", [1e-3, 1.0, 1e3])
+    def test_it_brings_the_curvature_down_to_what_is_wanted(self, alpha, scale, digits):
+        X, y = digits
+        problem = problem_of(X * scale, y, ElasticNet(alpha, 0.0))
+        kappa = proximal.choose_kappa(problem)
+        _, second_moment, metric = proximal.geometry(problem)
+        tuned = proximal.tuning(problem)
+
+        def curvature(kappa):
+            return (second_moment / (alpha + kappa * metric)).sum() / len(y)
+
+        without = min(curvature(0.0), proximal.MOST_GROWTH) if alpha else proximal.MOST_GROWTH
+        wanted = tuned.curvature * without**tuned.growth
+        assert kappa == 0 or curvature(kappa) == pytest.approx(wanted, rel=1e-9)
+        assert kappa > 0 or curvature(0.0) <= wanted
+
     def test_is_small_where_few_rows_compete(self):
         # 20 rows of a class in 100 directions, against 2,000 of a class.
         many, few = (
@@ -411,3 +428,20 @@ def test_sums_are_made_anew_after_many_passes(n_passes, is_placed, digits):
     gradient, _ = dual.gradient_of_run(problem, state)
     exact, _ = dual.gradient_of_dual(problem, state.arrays.dual)
     assert (np.abs(gradient - exact).max() <= 1e-9 * np.abs(exact).max()) == is_placed
+
+
+@pytest.mark.parametrize("is_sparse", [False, True])
+def test_a_point_that_is_placed_anew_has_no_momentum(is_sparse, digits):
+    X, y = digits
+    problem = problem_of(sparse.csr_array(X) if is_sparse else X, y, ElasticNet(1e-4, 0.5))
+    ascent, state = ascent_on(problem)
+    for _ in range(3):
+        ascent.run_pass(problem, state, 1.0)
+    assert (state.center.coef != state.center.coef_before).any()
+    model = ascent.model(problem, state)
+    ascent._place(problem, state, model)
+    center, scale = state.center, state.coordinates.scale
+    assert (center.coef == center.coef_before).all()
+    assert center.a == 1
+    placed = center.coef * scale[:, None] if is_sparse else (center.coef * scale)[:, : problem.n_features]
+    assert placed == pytest.approx(model.coef, rel=1e-12)

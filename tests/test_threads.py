@@ -1,7 +1,10 @@
 """`n_jobs` of the certified solvers: the same bits for the same number, and the same certificate."""
 
+import subprocess
+import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -102,6 +105,59 @@ def test_no_part_outlives_an_error():
         with pytest.raises(KeyboardInterrupt):
             threads.map(work, [0, 1, 2])
         assert sorted(ended) == [1, 2]
+
+
+@pytest.mark.parametrize("n_started", [0, 1])
+def test_where_no_thread_can_be_started(n_started, monkeypatch):
+    """The caller does all that no helper does, and each part is done."""
+    start, asked = ThreadPoolExecutor._adjust_thread_count, []
+
+    def sometimes(self):
+        asked.append(self)
+        if len(asked) > n_started:
+            raise RuntimeError("can't start new thread")
+        start(self)
+
+    monkeypatch.setattr(ThreadPoolExecutor, "_adjust_thread_count", sometimes)
+    assert [part.tolist() for part in by_parts(lambda part: part, np.arange(4), 4)] == [[0], [1], [2], [3]]
+
+
+def test_fits_and_predicts_while_the_interpreter_ends():
+    script = """
+import atexit
+import numpy as np
+from sklearn_lossopt import SoftmaxClassifier
+X = np.random.default_rng(0).normal(size=(200_000, 12))
+y = X[:, 0] > 0
+model = SoftmaxClassifier(solver="sdca", n_jobs=2, max_iter=1, tol=None)
+atexit.register(lambda: print(model.fit(X, y).predict(X).shape))
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == "(200000,)\n", done.stderr
+
+
+@pytest.mark.parametrize("storage", [np.asarray, sparse.csr_array])
+def test_moments_are_the_same_bits_for_any_number_of_threads(storage):
+    X = storage(np.random.default_rng(0).normal(size=(60_000, 40)) + 5)
+    y = np.arange(60_000) % 3
+    first, *others = (SoftmaxClassifier()._prepare(X, y, None)[0] for _ in range(3))
+    for problem, n_jobs in zip(others, (2, 7), strict=True):
+        del problem.__dict__["moments"]
+        problem.count_moments(n_jobs)
+        for name in ("mass", "mean", "scatter", "low", "high", "count"):
+            assert np.array_equal(getattr(problem.moments, name), getattr(first.moments, name))
+    assert first.moments.mean == pytest.approx(X.mean(axis=0), rel=1e-12)
+    assert first.moments.n_rows == 60_000
+
+
+def test_other_solvers_do_not_depend_on_n_jobs(digits):
+    X, y = digits
+    for solver in ("newton", "momentum"):
+        one, two = (
+            SoftmaxClassifier(solver=solver, n_jobs=n, max_iter=3, tol=None, random_state=0).fit(X, y)
+            for n in (1, 2)
+        )
+        assert (one.coef_ == two.coef_).all()
 
 
 def test_refuses_zero(digits):

@@ -368,7 +368,8 @@ class DualAscent:
     def _place(self, problem, state, model, gradient=None):
         """Set coordinates, with the proximal point at a model, from the dual variables.
 
-        `gradient` is `gradient_of_dual`'s answer, where it is known.
+        `gradient` is `gradient_of_dual`'s answer, where it is known. The arrays of an earlier point are used
+        again.
         """
         dtype = problem.dtype
         l1, l2 = problem.penalty.l1, problem.penalty.l2
@@ -394,21 +395,21 @@ class DualAscent:
             intercept += model.coef.astype(np.float64) @ shift
         pulling = kappa * metric
         if state.center is None:
-            center, before = (np.zeros(arrays.primal.shape, dtype) for _ in range(2))
+            center, center_before = (np.zeros(arrays.primal.shape, dtype) for _ in range(2))
         else:
-            center, before = state.center.coef, state.center.coef_before
+            center, center_before = state.center.coef, state.center.coef_before
         mean_dual = np.zeros(problem.n_outputs)
-        if state.has_duals:  # else all is 0
-            gradient, mean_dual = gradient or gradient_of_dual(problem, arrays.dual)
-            where = by_column, center, arrays.accumulated
-            place(model.coef, gradient, mean_dual, shift, scale, pulling, *where)
-            before[...] = center
+        if state.has_duals:  # else this is the start, and the model and the sums are 0
+            gradient, mean_dual = gradient_of_dual(problem, arrays.dual) if gradient is None else gradient
+            sums = arrays.accumulated
+            place(model.coef, gradient, mean_dual, shift, scale, pulling, by_column, center, sums)
+            center_before[...] = center
             if l1:
                 soft_threshold(arrays.accumulated, state.coordinates.threshold, by_column, arrays.primal)
         arrays.intercept[:] = intercept + intercept_scale * mean_dual
         state.center = Center(
             coef=center,
-            coef_before=before,
+            coef_before=center_before,
             intercept=intercept.astype(dtype),
             intercept_before=intercept.astype(dtype),
             pull=widened(pulling / curvature, width, dtype),

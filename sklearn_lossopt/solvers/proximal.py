@@ -132,9 +132,10 @@ def choose_kappa(problem):
         return 0.0
     # With no L2 the curvature is that at kappa = 1 over kappa, with L2 it is less.
     most = float((second_moment / metric).sum()) / (n_rows * wanted) or 1.0
-    if l2 == 0 or not math.isfinite(curvature(0.0) + most):  # squares of the features overflow
+    if l2 == 0 or not math.isfinite(curvature(0.0) + most):  # features' squares, or 1 / l2, overflow
         return most
-    # Inverses of curvatures are nearly linear in kappa.
+    # Inverses of curvatures are nearly linear in kappa. It may be far less than `most`, beyond which, so that
+    # rounding does not count, the search ends.
     return brentq(lambda kappa: 1 / curvature(kappa) - 1 / wanted, 0.0, 2 * most, xtol=1e-18 * most)
 
 
