@@ -95,7 +95,8 @@ class LinearSVMClassifier(BaseLossClassifier):
         Let `fit` begin at the coefficients of the last fit and, with "sdca", at its dual variables,
         row by row. The estimator keeps these, but not in pickles.
     n_jobs : int or None, default=None
-        Threads of "sdca", used where they pay; -1 is all cores, None is 1. The same number, the same bits.
+        Threads of "sdca" and of the features' moments, used where they pay; -1 is all cores, None is 1. The
+        same number, the same bits.
     random_state : int, RandomState instance or None, default=None
         For the order of rows and what is held out. The same seed gives the same bits.
     verbose : int, default=0
