@@ -140,12 +140,18 @@ class BaseLossClassifier(
         ValueError
             If the data or a parameter cannot be used; the message says which and why.
         """
-        before = self._known_classes() if self.warm_start else None
         with _features_kept(self):
-            problem, classes, factors, rng = self._prepare(X, y, sample_weight, before)
+            solution = self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val)
+        self._finish(solution)
+        return self
+
+    def _fit(self, X, y, sample_weight, X_val, y_val, sample_weight_val):
+        """Train and set the fitted attributes; gives how it ended."""
+        before = self._known_classes() if self.warm_start else None
+        problem, classes, factors, rng = self._prepare(X, y, sample_weight, before)
         start = self._model(problem) if before is not None else problem.model()
         chosen = self._choose(problem)
-        self._warn_of_ignored(stacklevel=4)
+        self._warn_of_ignored(stacklevel=5)
         validation = self._check_validation(X_val, y_val, sample_weight_val, problem, classes, factors)
         stops_early = self.early_stopping is True or validation is not None
         held = validation
@@ -164,8 +170,7 @@ class BaseLossClassifier(
             self._publish(solution, problem, classes, chosen, n_steps=n_steps)
             self._set_temperature(temperature)
             self.__dict__.pop("_stream", None)
-        self._finish(solution)
-        return self
+        return solution
 
     def _solve(self, chosen, problem, start, rng, held, stops_early, classes, tasks):
         """A fit's solution and temperature; callbacks see none of the fit that only serves the latter."""
@@ -586,15 +591,16 @@ class BaseLossClassifier(
 
 @contextmanager
 def _features_kept(estimator):
-    """After an error the estimator knows the features that it knew before."""
+    """After an error that leaves the coefficients, their features are those that were known before."""
     known, names = vars(estimator), ("n_features_in_", "feature_names_in_")
-    before = {name: known[name] for name in names if name in known}
+    before, coef = {name: known[name] for name in names if name in known}, known.get("coef_")
     try:
         yield
     except BaseException:
-        for name in names:
-            known.pop(name, None)
-        known.update(before)
+        if known.get("coef_") is coef:
+            for name in names:
+                known.pop(name, None)
+            known.update(before)
         raise
 
 

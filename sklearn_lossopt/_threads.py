@@ -4,6 +4,8 @@ from concurrent.futures import ThreadPoolExecutor, wait
 
 import numpy as np
 
+MISSING = object()  # the result of a part that nobody has done
+
 
 class Threads:
     """So many threads, the calling one among them, for as long as a ``with`` block takes.
@@ -19,23 +21,32 @@ class Threads:
         return self
 
     def __exit__(self, kind, *_):
-        # After an error helpers may have work that `map` never knew of, else there is nothing to wait for.
+        # After an error helpers may have work that `map` was not told of; else they have none.
         self.helpers.shutdown(wait=kind is not None)
 
     def map(self, function, parts):
         """The function's results, in the parts' order. No part is at work any more when this ends."""
-        first, *others = parts
+        parts = list(parts)
+        results = [MISSING] * len(parts)
+
+        def do(number):
+            results[number] = function(parts[number])
+
         work = []
         try:
-            for part in others:
-                work.append(self.helpers.submit(function, part))
+            for number in range(1, len(parts)):
+                work.append(self.helpers.submit(do, number))
         except RuntimeError:  # no thread can be started, as when the interpreter is about to end
-            self.helpers.shutdown(cancel_futures=True)
+            # Helpers end what they have, perhaps even the part that was refused; the caller does the rest.
+            self.helpers.shutdown()
         try:
-            results = [function(first)]
-            for future, part in zip(work, others, strict=False):
-                results.append(function(part) if future.cancelled() else future.result())
-            return results + [function(part) for part in others[len(work) :]]
+            do(0)
+            for future in work:
+                future.result()
+            for number, result in enumerate(results):
+                if result is MISSING:
+                    do(number)
+            return results
         finally:
             wait(work)
 

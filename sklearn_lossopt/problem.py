@@ -276,7 +276,8 @@ class Moments:
         else:
             sums, squares, low, high, count = table
             count[:] = len(index)
-        with np.errstate(over="ignore", invalid="ignore"):  # here, as it is a thread's own
+        # NumPy's error state belongs to a thread: that of who started it does not hold here.
+        with np.errstate(over="ignore", invalid="ignore"):
             return cls(
                 len(index),
                 mass,
@@ -288,6 +289,7 @@ class Moments:
                 count.astype(np.int64),
             )
 
+    @np.errstate(over="ignore", invalid="ignore")
     def merge(self, other):
         """Moments of both sets of rows together (Chan, Golub and LeVeque 1983)."""
         mass = self.mass + other.mass

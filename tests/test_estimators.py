@@ -261,9 +261,17 @@ def test_a_fit_that_fails_leaves_the_model_as_it_was(estimator, three):
     model = clone(estimator).set_params(max_iter=2, tol=None).fit(X, y)
     expected = model.predict(X)
     wider = np.hstack([X, np.full((len(y), 1), np.nan)])
-    for bad, labels in ((wider, y), (wider[:, :-2], np.zeros(len(y)))):
-        with pytest.raises(ValueError, match=r"NaN|1 class"):
-            model.fit(bad, labels)
+    fewer = X[:, :-2]
+    for bad, labels, more in (
+        (wider, y, {}),
+        (fewer, np.zeros(len(y)), {}),
+        (fewer, y, {"X_val": fewer}),
+        (fewer, y, {"X_val": X, "y_val": y}),
+        (fewer[:3], [0, 1, 2], {}),
+    ):
+        model.set_params(early_stopping=not more or "auto")
+        with pytest.raises(ValueError, match=r"NaN|1 class|without y_val|features|no rows to hold out"):
+            model.fit(bad, labels, **more)
         assert model.n_features_in_ == X.shape[1]
         assert (model.predict(X) == expected).all()
 

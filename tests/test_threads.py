@@ -119,7 +119,31 @@ def test_where_no_thread_can_be_started(n_started, monkeypatch):
         start(self)
 
     monkeypatch.setattr(ThreadPoolExecutor, "_adjust_thread_count", sometimes)
-    assert [part.tolist() for part in by_parts(lambda part: part, np.arange(4), 4)] == [[0], [1], [2], [3]]
+    done = []
+
+    def work(part):
+        done.append(part[0])
+        return part.tolist()
+
+    for _ in range(20):
+        assert by_parts(work, np.arange(4), 4) == [[0], [1], [2], [3]]
+        assert sorted(done) == [0, 1, 2, 3]
+        asked.clear()
+        done.clear()
+
+
+def test_where_no_other_thread_can_be_started(monkeypatch):
+    """A helper that waits for work has taken some when the next part finds no thread."""
+
+    def refuse(self):
+        raise RuntimeError("can't start new thread")
+
+    with Threads(3) as threads:
+        assert threads.map(str, [0, 1]) == ["0", "1"]
+        time.sleep(0.01)
+        monkeypatch.setattr(threading.Thread, "start", refuse)
+        for _ in range(3):
+            assert threads.map(str, [0, 1, 2]) == ["0", "1", "2"]
 
 
 def test_fits_and_predicts_while_the_interpreter_ends():
@@ -138,16 +162,19 @@ atexit.register(lambda: print(model.fit(X, y).predict(X).shape))
 
 @pytest.mark.parametrize("storage", [np.asarray, sparse.csr_array])
 def test_moments_are_the_same_bits_for_any_number_of_threads(storage):
-    X = storage(np.random.default_rng(0).normal(size=(60_000, 40)) + 5)
+    X = storage(np.random.default_rng(0).normal(size=(60_000, 90)) + 5)  # 5 parts
     y = np.arange(60_000) % 3
     first, *others = (SoftmaxClassifier()._prepare(X, y, None)[0] for _ in range(3))
     for problem, n_jobs in zip(others, (2, 7), strict=True):
         del problem.__dict__["moments"]
         problem.count_moments(n_jobs)
-        for name in ("mass", "mean", "scatter", "low", "high", "count"):
+        for name in ("mass", "square_mass", "mean", "scatter", "low", "high", "count"):
             assert np.array_equal(getattr(problem.moments, name), getattr(first.moments, name))
     assert first.moments.mean == pytest.approx(X.mean(axis=0), rel=1e-12)
     assert first.moments.n_rows == 60_000
+    X[-1, 2] = np.inf
+    with pytest.raises(ValueError, match="Input X contains infinity"):
+        SoftmaxClassifier(n_jobs=2).fit(X, y)
 
 
 def test_other_solvers_do_not_depend_on_n_jobs(digits):

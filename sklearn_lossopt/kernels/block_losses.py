@@ -59,7 +59,10 @@ def new_room(n_outputs, dtype, beside=False):
 
 @helper
 def differentiate_rows(loss, part, scores, target, wants_losses, wants_slopes, room):
-    """Losses of some rows, into ``room.losses``; gradients replace their scores. Either if it is wanted."""
+    """Losses of some rows, into ``room.losses``; gradients replace their scores.
+
+    What is not wanted may be missing: without gradients the scores are lost or stay.
+    """
     n_rows = part.size
     losses, turned = room
     if loss == LOGISTIC:
