@@ -1,7 +1,6 @@
 """What both estimators share of the scikit-learn contract: data in, parameters, fitted attributes out."""
 
 import warnings
-from contextlib import contextmanager
 from functools import partial
 from numbers import Integral, Real
 
@@ -28,7 +27,7 @@ from ._compat import (
     weights_of_classes,
 )
 from ._endings import warn_of_end
-from ._input import check_weight, dtype_for, without_duplicates
+from ._input import check_weight, dtype_for, features_kept, without_duplicates
 from ._prediction import PredictionMixin
 from ._stream import Stream, check_parameters, classes_of_stream
 from .penalties import ElasticNet
@@ -140,7 +139,7 @@ class BaseLossClassifier(
         ValueError
             If the data or a parameter cannot be used; the message says which and why.
         """
-        with _features_kept(self):
+        with features_kept(self):
             solution = self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val)
         self._finish(solution)
         return self
@@ -290,7 +289,7 @@ class BaseLossClassifier(
         `before` are the classes of a warm start, or None.
         """
         X, y, sample_weight, labels = self._check_data(
-            X, y, sample_weight, reset=before is None, are_finite=False
+            X, y, sample_weight, reset=before is None, ensure_finite=False
         )
         if not sample_weight.all():
             labels = np.unique(y[sample_weight > 0])
@@ -330,10 +329,10 @@ class BaseLossClassifier(
         """The classes of an earlier fit, or None."""
         return getattr(self, "classes_", None)
 
-    def _check_data(self, X, y, sample_weight, *, reset, may_be_zero=False, are_finite=True):
+    def _check_data(self, X, y, sample_weight, *, reset, may_be_zero=False, ensure_finite=True):
         """Rows ready for the kernels, labels, float64 weights, the sorted labels without repetition.
 
-        ``are_finite=False`` leaves NaN and infinity in X to `_check_finite`.
+        ``ensure_finite=False`` leaves NaN and infinity in X to `_check_finite`.
         """
         shape = np.shape(y) if isinstance(y, list | tuple) else getattr(y, "shape", ())
         if len(shape) == 2 and shape[1] > 1:
@@ -348,7 +347,7 @@ class BaseLossClassifier(
             accept_sparse="csr",
             dtype=dtype_for(X),
             order="C",
-            ensure_all_finite=are_finite,
+            ensure_all_finite=ensure_finite,
             reset=reset,
         )
         labels, counted = unique_labels(y)
@@ -369,10 +368,9 @@ class BaseLossClassifier(
         if get_config()["assume_finite"]:
             return
         if len(problem.index) == X.shape[0]:
-            with np.errstate(over="ignore", invalid="ignore"):
-                problem.count_moments(_n_threads(self.n_jobs))
-                if problem.moments.are_finite():
-                    return
+            problem.count_moments(_n_threads(self.n_jobs))
+            if problem.moments.are_finite():
+                return
         assert_all_finite(X, estimator_name=type(self).__name__, input_name="X")
 
     def _check_validation(self, X_val, y_val, sample_weight_val, problem, classes, factors):
@@ -587,21 +585,6 @@ class BaseLossClassifier(
         if solution.validation:
             self.validation_loss_curve_ = [there.loss for there in solution.validation]
             self.validation_scores_ = [there.accuracy for there in solution.validation]
-
-
-@contextmanager
-def _features_kept(estimator):
-    """After an error that leaves the coefficients, their features are those that were known before."""
-    known, names = vars(estimator), ("n_features_in_", "feature_names_in_")
-    before, coef = {name: known[name] for name in names if name in known}, known.get("coef_")
-    try:
-        yield
-    except BaseException:
-        if known.get("coef_") is coef:
-            for name in names:
-                known.pop(name, None)
-            known.update(before)
-        raise
 
 
 def _n_threads(n_jobs):

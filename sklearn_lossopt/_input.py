@@ -1,5 +1,6 @@
 """What estimators make of rows and weights before anything else sees them."""
 
+from contextlib import contextmanager
 from numbers import Real
 
 import numpy as np
@@ -51,3 +52,18 @@ def check_weight(weight, X, name, *, may_be_zero=False):
         raise ValueError(f"{name} is zero for all rows ({n_rows}): at least one must be positive.")
     # Only ratios matter but in a stream; the sums of huge weights would overflow.
     return weight if may_be_zero else weight / weight.max()
+
+
+@contextmanager
+def features_kept(estimator):
+    """After an error that leaves the coefficients, their features are those that were known before."""
+    known, names = vars(estimator), ("n_features_in_", "feature_names_in_")
+    before, coef = {name: known[name] for name in names if name in known}, known.get("coef_")
+    try:
+        yield
+    except BaseException:
+        if known.get("coef_") is coef:
+            for name in names:
+                known.pop(name, None)
+            known.update(before)
+        raise

@@ -307,7 +307,7 @@ class Moments:
 
     def are_finite(self):
         """Whether all values seen were finite; False too where the squares of finite ones overflow."""
-        return bool(np.isfinite(self.mean.sum() + self.scatter.sum()))
+        return bool(np.isfinite(self.mean).all() and np.isfinite(self.scatter).all())
 
     def fade(self, keep):
         """The same as if of so large a share of the rows, with ranges drawn in as much."""
