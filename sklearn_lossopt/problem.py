@@ -137,8 +137,12 @@ class Problem:
         return Model(coef, np.array(intercept, dtype=self.dtype))
 
     def coef_of(self, model):
-        """A model's coefficients in scikit-learn's layout, (n_outputs, n_features), C order."""
-        return np.ascontiguousarray(model.coef.T) if self.is_sparse else model.coef
+        """A model's coefficients in scikit-learn's layout, (n_outputs, n_features), without a copy.
+
+        Of sparse rows they are in F order: products of sparse rows with them want a feature's coefficients
+        side by side, and SciPy, like the kernels, would copy them all to predict a single row.
+        """
+        return model.coef.T if self.is_sparse else model.coef
 
     def evaluate(self, model, *, with_accuracy=False):
         """Objective, data loss and (on demand, else 0) accuracy of a model on the rows in use."""

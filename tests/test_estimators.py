@@ -1,5 +1,6 @@
 """What a user of the estimators sees: attributes, dtypes, storage, errors, warm start."""
 
+import pickle
 import tracemalloc
 import warnings
 
@@ -22,6 +23,25 @@ from sklearn_lossopt.schedules import (
     Step,
 )
 from sklearn_lossopt.solvers import Adagrad, Adam, Momentum, RMSProp
+
+SPARSE_CASES = [
+    (SoftmaxClassifier, {"solver": solver}) for solver in ("sdca", "newton", "momentum", "adam")
+] + [(LinearSVMClassifier, {"solver": solver}) for solver in ("sdca", "interior_point", "sgd")]
+
+
+@pytest.mark.parametrize(("estimator", "params"), SPARSE_CASES)
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_sparse_rows_leave_the_coefficients_of_a_feature_side_by_side(estimator, params, n_classes, three):
+    # `X @ coef_.T` copies all coefficients otherwise, even to predict a single row.
+    X, y = three[0], three[1] % n_classes
+    model = estimator(**params, random_state=0).fit(sparse.csr_array(X), y)
+    assert model.coef_.shape == (n_classes if n_classes > 2 else 1, X.shape[1])
+    assert model.coef_.T.flags.c_contiguous
+    assert model.coef_.flags.writeable
+    again = pickle.loads(pickle.dumps(model))
+    assert again.coef_.T.flags.c_contiguous
+    model.set_params(solver="momentum").partial_fit(sparse.csr_array(X), y)
+    assert model.coef_.T.flags.c_contiguous
 
 
 @both

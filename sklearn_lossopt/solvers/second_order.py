@@ -83,7 +83,8 @@ class SecondOrder:
         spread = np.sqrt(spread)
         varies = (spread > 1e-12 * np.abs(moments.mean)) & (spread > 1e-150)
         index = self.order(problem)
-        coef, intercept = problem.coef_of(model).astype(np.float64), model.intercept.astype(np.float64)
+        coef = problem.coef_of(model).astype(np.float64, order="C")
+        intercept = model.intercept.astype(np.float64)
         if problem.loss not in OUTPUTS_APART:
             # The same line added to every output changes no loss, and the penalty is least without one.
             coef, intercept = coef - coef.mean(axis=0), intercept - intercept.mean()
