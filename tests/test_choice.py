@@ -74,6 +74,23 @@ def test_head_starts():
     assert few._choose(few._prepare(X, y, None)[0]).most <= 100
 
 
+@pytest.mark.parametrize(
+    ("shape", "loss", "is_relay"),
+    [
+        ((50_000, 20), "squared_hinge", False),  # a Hessian of short rows is soon there
+        ((2_000, 60), "squared_hinge", False),  # and that of few rows
+        ((30_000, 60), "squared_hinge", True),  # most rows of longer ones pause in dual ascent
+        ((30_000, 60), "logistic", False),
+    ],
+)
+def test_two_classes_of_squared_hinge_begin_by_dual_ascent_where_rows_are_long(shape, loss, is_relay):
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=shape).astype(np.float32), rng.integers(0, 2, shape[0])
+    model = SoftmaxClassifier() if loss == "logistic" else LinearSVMClassifier(loss=loss, calibration=None)
+    chosen = choose(model._prepare(X, y, None)[0], 1e-4, 1000)
+    assert isinstance(chosen, Relay) if is_relay else chosen == "newton"
+
+
 def test_auto_risks_no_minutes_for_a_second():
     rng = np.random.default_rng(0)
     model = LinearSVMClassifier(multi_class="ovr", calibration=None)
