@@ -175,13 +175,13 @@ def test_stream_of_a_file(tmp_path):
     assert figures["best"] > figures["accuracy"] > 0.3
 
 
-def test_small(monkeypatch):
+def test_small(tiny, monkeypatch):
     monkeypatch.setattr(small, "PREDICTIONS", 2)
     monkeypatch.setattr(small, "SETS", {"iris": load_iris})
-    (fits, predictions), _ = tables_of("small")
-    for header, [row] in (fits, predictions):
-        assert len(row) == len(header)
-        assert row[0] == "iris"
+    (fits, predictions), _ = tables_of("small", data_names=("newsgroups20",))
+    for (header, rows), names in ((fits, ["iris"]), (predictions, ["iris", "newsgroups20"])):
+        assert [row[0] for row in rows] == names
+        assert all(len(row) == len(header) for row in rows)
         assert "target" in header
 
 
