@@ -299,15 +299,18 @@ def _weigh_turned(turned, masses, divisor, is_log, out):
 @helper
 def _highest(line, n_outputs):
     """The largest of a padded line's numbers, and 0 if they all are finite, else NaN."""
+    # Sums and maxima wait for the last: two of each, in turn, wait half as long.
     lanes = lanes_of(line)
     number = line.dtype.type
-    highest = load_first(line, 0, n_outputs, line[0])
+    last = (n_outputs - 1) // lanes * lanes
+    highest = other = load_first(line, last, n_outputs - last, line[0])
     zeros = highest * number(0)
-    for k in range(lanes, n_outputs, lanes):
-        here = load_first(line, k, n_outputs - k, line[0])
-        highest = largest(highest, here)
-        zeros = zeros + here * number(0)
-    return top(highest), total(zeros)
+    more = zeros
+    for k in range(0, last, lanes):
+        here = load(line, k)
+        highest, other = other, largest(here, highest)
+        zeros, more = more, zeros + here * number(0)
+    return top(largest(highest, other)), total(zeros + more)
 
 
 @helper
@@ -317,10 +320,13 @@ def _place_of_highest(line, places, n_outputs):
     number = line.dtype.type
     most, zero = _highest(line, n_outputs)
     far = spread(number(n_outputs), line)
-    first = far
-    for k in range(0, n_outputs, lanes):
-        lacks = most - load_first(line, k, n_outputs - k, line[0])
-        first = smallest(first, load(places, k) + where_positive(lacks, far))
+    first = other = far
+    last = (n_outputs - 1) // lanes * lanes
+    for k in range(0, last, lanes):
+        place = load(places, k) + where_positive(most - load(line, k), far)
+        first, other = other, smallest(first, place)
+    lacks = most - load_first(line, last, n_outputs - last, line[0])
+    first = smallest(smallest(first, other), load(places, last) + where_positive(lacks, far))
     return int(number(0) - top(number(0) - first)), zero
 
 
