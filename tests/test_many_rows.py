@@ -154,11 +154,14 @@ def test_what_is_hardly_there_counts_as_nothing(dtype, n_outputs):
 
 
 @pytest.mark.parametrize("n_outputs", N_OUTPUTS)
-def test_a_single_score_that_overflows_is_noticed(n_outputs):
+@pytest.mark.parametrize("storage", [np.asarray, sparse.csr_array], ids=["narrow", "csr"])
+@pytest.mark.parametrize("size", [1e200, -1e200])  # only the sums that look for it notice the latter
+def test_a_single_score_that_overflows_is_noticed(size, storage, n_outputs):
+    X = storage(np.array([[1.0, 1.0], [1e200, 1.0]]))
     for k in range(n_outputs):
         coef = np.ones((n_outputs, 2))
-        coef[k] = 1e200
-        many = ManyRows.of(np.array([[1.0, 1.0], [1e200, 1.0]]), coef, np.zeros(n_outputs))
+        coef[k] = size
+        many = ManyRows.of(X, coef, np.zeros(n_outputs))
         assert many.scores() is None
         assert many.classes() is None
         assert many.probabilities(1.0, False) is None
