@@ -20,6 +20,7 @@ from .problem import as_rows
 PLAIN = (np.ndarray, np.memmap)  # others have a mind of their own
 # Products of X and coefficients from which kernels are quicker: fewer take as long as to call them.
 MANY = 2_000_000
+WORTH_A_COPY = 20  # dense rows that are worth a copy of the coefficients, as a fit to sparse ones left them
 SIDE_BY_SIDE = 6  # scores of a row from which on they are sooner there from rows side by side
 # Rough nanoseconds of a product, dense and CSR, and of a thread's work that is worth starting it.
 DENSE_TERM, CSR_TERM, LONG_WORK = 0.05, 0.4, 4e6
@@ -69,6 +70,8 @@ class ManyRows:
         if is_sparse:
             coef = coef.T
         elif not (n_threads and X.flags.c_contiguous):
+            return None
+        elif not coef.flags.c_contiguous and n_rows < WORTH_A_COPY:
             return None
         work = X.nnz * n_outputs * CSR_TERM if is_sparse else X.size * n_outputs * DENSE_TERM
         return cls(

@@ -71,7 +71,7 @@ class PredictionMixin:
             Of `classes_`.
         """
         number = self._answer(X, ManyRows.classes, _numbers)
-        return self.classes_.take(number)
+        return self.classes_[number]
 
     @available_if(lambda estimator: estimator._check_probabilities())
     def predict_log_proba(self, X):

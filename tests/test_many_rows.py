@@ -198,6 +198,9 @@ def test_what_kernels_do_not_take(monkeypatch):
     assert ManyRows.of(X.astype(np.float32), coef, intercept) is None
     assert ManyRows.of(X.astype(int), coef.astype(int), intercept) is None
     assert ManyRows.of(X, sparse.csr_array(coef), intercept) is None
+    of_sparse = np.asfortranarray(coef)  # as a fit to sparse rows leaves them; kernels would need a copy
+    assert ManyRows.of(X, of_sparse, intercept) is None
+    assert ManyRows.of(np.ones((20, 3)), of_sparse, intercept) is not None
     monkeypatch.setattr(_many_rows, "openblas_threads", lambda: 0)  # of an unknown BLAS
     assert ManyRows.of(X, coef, intercept) is None
     assert ManyRows.of(sparse.csr_array(X), coef, intercept) is not None

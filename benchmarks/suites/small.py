@@ -2,7 +2,8 @@
 
 "checks" is what scikit-learn's own validation costs: `check_X_y`, `check_classification_targets` and a
 `LabelEncoder`'s fit_transform. `fit` may take 2 ms more than that on iris; and no longer than
-`LogisticRegression()`'s on any set, as `predict` of one row may not, be it one of many features (`--data`).
+`LogisticRegression()`'s on any set, as `predict` of one row may not, be it one of many features (`--data`,
+models after three iterations).
 """
 
 import time
@@ -79,7 +80,7 @@ def in_turn(tasks, repeats):
 
 
 def _one_row(ours, theirs, row, repeats):
-    """Microseconds of both to predict a row, their ratio, and whether it will do."""
+    """Cells: microseconds of both to predict a row, their ratio, and whether it will do."""
     both = in_turn([_many(ours.predict, row), _many(theirs.predict, row)], repeats)
     ours_one, theirs_one = (1000 * each / PREDICTIONS for each in both)
     ratio = round(ours_one / theirs_one, 2)

@@ -13,8 +13,7 @@ from .second_order import OUTPUTS_APART
 FEW_PARAMETERS = 200  # second order at once: a few milliseconds, whatever the features' scale
 MOST_PARAMETERS = 1500  # of second order: its matrices should stay small
 FEW_PRODUCTS = 2_000_000  # of rows, features and outputs
-# Of which more is not risked where dual ascent may need a tenth; of a single squared hinge, half.
-LITTLE_TIME, LITTLE_TIME_SQUARED = {"newton": 1e8, "interior_point": 2e7}, 4.5e7
+LITTLE_TIME = {"newton": 1e8, "interior_point": 2e7}  # more is not risked where dual ascent may need a tenth
 TIGHT = 1e-6  # relative gaps that second-order methods reach sooner
 LONG_TIME = {"newton": 3e10, "interior_point": 6e9}  # it may take several times as many steps as expected
 DEAREST = {"newton": 6, "interior_point": 2}  # times what all passes of dual ascent take that there may be
@@ -25,13 +24,15 @@ HOPE = {"newton": NEARLY, "interior_point": 1.5}  # times which: hinges' gaps fa
 # Where dual ascent of cross-entropy has taken that long, rows pause, and Newton's method would take longer
 # too: it gets so many times the passes, if that leaves Newton's method so many times the steps it may need.
 PATIENCE, SPARE = 2.5, 4
-LEAST_PASSES, LEAST_PASSES_SQUARED = 6, 9  # the latter of a single squared hinge
+LEAST_PASSES = 6
+# Squared hinges of two classes: their rows pause, so that dual ascent makes so many times the passes in the
+# time; from so many on they begin by it; and how much of Newton's time is not worth the risk.
+SQUARED_PASSES, SQUARED_LEAST_PASSES, SQUARED_LITTLE_TIME = 5.6, 9, 8e6
 MOST_PASSES = 0.7  # as a share of max_iter
 FREE_MEMORY = 2**29  # bytes of variables by row and output that are never too many
 
 VISITS, HESSIANS = 6, 2.2  # of Newton's method for losses of margins
-# What `row_time` says of dual ascent over its time, certificates too, of one output: hinges' rows pause.
-OVER_ONE, OVER_ONE_SQUARED = 0.5, 2.8
+OVER_ONE = 0.5  # what `row_time` says of dual ascent over its time, certificates too, of one output
 PRODUCT, ENTRY = 0.1, 120.0  # of Newton's: a multiply-add of a Hessian, arrays by row and output
 STEPS = {"newton": 6, "interior_point": 13}
 # Of a step of the interior point: by row and output, by number of theirs; a multiply-add; calls.
@@ -79,9 +80,8 @@ def choose(problem, tol, max_iter):
         return "sdca" if duals_fit else "momentum"
     n_products = n_rows * n_outputs * (_length(problem, second) + 1)
     time = _second_order_time(problem, second)
-    little, least_passes = LITTLE_TIME[second], LEAST_PASSES
-    if second == "newton" and _is_squared_hinge(problem):
-        little, least_passes = LITTLE_TIME_SQUARED, LEAST_PASSES_SQUARED
+    is_squared_pair = n_outputs == 1 and problem.loss >= losses.SQUARED
+    little = SQUARED_LITTLE_TIME if is_squared_pair else LITTLE_TIME[second]
     few = n_parameters <= FEW_PARAMETERS and n_products <= FEW_PRODUCTS and time <= little
     if few or not duals_fit:
         return second
@@ -93,10 +93,12 @@ def choose(problem, tol, max_iter):
     steps = MOST_STEPS[second]
     if problem.loss % losses.SQUARED == losses.CRAMMER_SINGER and second == "interior_point":
         steps = MOST_STEPS_OF_CRAMMER_SINGER
+    if is_squared_pair:
+        dear *= SQUARED_PASSES
     if problem.loss == losses.SOFTMAX:
         dear = max(dear, min(PATIENCE * dear, max_iter - SPARE * steps))
     passes = round(min(dear, MOST_PASSES * max_iter, max_iter - steps))
-    if passes < least_passes:
+    if passes < (SQUARED_LEAST_PASSES if is_squared_pair else LEAST_PASSES):
         return second
     most = round(min(GOES_ON[second] * dear, max_iter))
     latest = max(passes, min(most, max_iter - round(USUAL * steps)))
@@ -114,18 +116,11 @@ def _second_order_time(problem, name):
     if problem.loss in OUTPUTS_APART:
         visit, hessian = margins.times(problem)
         factors = n_outputs * n_columns**3 / 3
-        over = 1.0
-        if n_outputs == 1:
-            over = OVER_ONE_SQUARED if _is_squared_hinge(problem) else OVER_ONE
+        over = OVER_ONE if n_outputs == 1 else 1.0
         return over * (VISITS * visit + HESSIANS * (hessian + PRODUCT * factors))
     products = n_rows * n_outputs * n_columns**2 + n_rows * (n_outputs * n_columns) ** 2 / 2
     factors = (n_outputs * n_columns) ** 3 / 3
     return STEPS[name] * (PRODUCT * (products + factors) + ENTRY * n_rows * n_outputs)
-
-
-def _is_squared_hinge(problem):
-    """Whether it is of two classes, with squared hinges."""
-    return problem.n_outputs == 1 and problem.loss >= losses.SQUARED
 
 
 def _interior_step_time(problem):
