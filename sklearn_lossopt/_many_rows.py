@@ -69,10 +69,10 @@ class ManyRows:
         n_threads = openblas_threads()
         if is_sparse:
             coef = coef.T
-        elif not (n_threads and X.flags.c_contiguous):
-            return None
-        elif not coef.flags.c_contiguous and n_rows < WORTH_A_COPY:
-            return None
+        else:
+            copies = not coef.flags.c_contiguous
+            if not (n_threads and X.flags.c_contiguous) or (copies and n_rows < WORTH_A_COPY):
+                return None
         work = X.nnz * n_outputs * CSR_TERM if is_sparse else X.size * n_outputs * DENSE_TERM
         return cls(
             as_rows(X if is_sparse else np.asarray(X)),
